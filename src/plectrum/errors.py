@@ -1,0 +1,187 @@
+"""The exceptions of plectrum, drawn as a tree.
+
+PlectrumError
+├── ArgumentError            (ValueError)      an argument has a value that it must not have
+├── ArgumentTypeError        (TypeError)       an argument has a type that it must not have
+├── RowOutOfRangeError       (IndexError)      an id points outside its table
+├── UnknownKeyError          (KeyError)        a key that the vocabulary has not
+├── DataError                (ValueError)      a frame or file cannot be learned from
+│   └── MissingColumnError   (KeyError)        a column that the frame has not
+├── FormatError              (ValueError)      a vectors file is damaged, or of no known format
+├── RunError                 (ValueError)      a run folder is unfinished, damaged or of another version
+│   └── RunExistsError       (FileExistsError) a run folder that would be overwritten
+├── OptimizerError           (RuntimeError)    an optimizer is asked for what it cannot do correctly
+└── OptionalDependencyError  (ImportError)     an optional library is not installed
+
+Every message has four parts, in order: which argument of what; what it must be; what came (the value, its
+position, how many); what to do about it. The values stand on the exception as attributes too.
+"""
+
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+
+class PlectrumError(Exception):
+    """The root of every exception that plectrum raises on purpose."""
+
+
+class ArgumentError(PlectrumError, ValueError):
+    """An argument has a value that it must not have."""
+
+
+class ArgumentTypeError(PlectrumError, TypeError):
+    """An argument has a type that it must not have."""
+
+
+class RowOutOfRangeError(PlectrumError, IndexError):
+    """An id points outside its table.
+
+    Attributes
+    ----------
+    argument, owner : str
+        The argument and the class or function it belongs to.
+    value : int
+        The first id outside ``[0, n_rows)``.
+    position : tuple of int
+        Where that id stands in the ids.
+    n_bad, n_values : int
+        How many ids are outside, and how many there are.
+    n_rows : int
+        The number of rows of the table.
+    """
+
+    def __init__(
+        self,
+        *,
+        owner: str,
+        value: int,
+        position: tuple[int, ...],
+        n_bad: int,
+        n_values: int,
+        n_rows: int,
+        argument: str = "ids",
+        advice: str = (
+            "Raise `num_embeddings`, or look keys up through a Vocabulary, which cannot produce such an id."
+        ),
+    ) -> None:
+        where = position[0] if len(position) == 1 else position
+        count = f"1 of {n_values:,} values" if n_bad == 1 else f"{n_bad:,} of {n_values:,} values"
+        super().__init__(
+            f"`{argument}` of `{owner}` must lie in [0, {n_rows}); got {value} at position {where}, "
+            f"{count}. {advice}"
+        )
+        self.argument, self.owner, self.value, self.position = argument, owner, value, position
+        self.n_bad, self.n_values, self.n_rows = n_bad, n_values, n_rows
+
+
+class UnknownKeyError(PlectrumError, KeyError):
+    """A key that the vocabulary has not.
+
+    Attributes
+    ----------
+    key : Hashable
+        The first unknown key.
+    position : int or None
+        Its position among the values that were looked up, None when a single key was asked for.
+    n_unknown : int
+        How many of the values are unknown.
+    nearest : tuple
+        The known keys that are spelled most alike, best first.
+    """
+
+    def __init__(
+        self,
+        key: Hashable,
+        *,
+        position: int | None = None,
+        n_unknown: int = 1,
+        n_values: int = 1,
+        nearest: Sequence[Any] = (),
+        owner: str = "the vocabulary",
+        advice: str = "",
+    ) -> None:
+        place = (
+            ""
+            if position is None
+            else f" at position {position:,} ({n_unknown:,} of {n_values:,} values are unknown)"
+        )
+        hint = f" Did you mean {' or '.join(repr(k) for k in nearest[:3])}?" if nearest else ""
+        self.message = f"{owner} has no key {key!r}{place}.{hint}{' ' + advice if advice else ''}"
+        super().__init__(self.message)
+        self.key, self.position, self.n_unknown, self.n_values = key, position, n_unknown, n_values
+        self.nearest = tuple(nearest)
+
+    def __str__(self) -> str:
+        return self.message  # KeyError would print the repr, in quotes
+
+
+class DataError(PlectrumError, ValueError):
+    """A frame or a file cannot be learned from, or predicted on."""
+
+
+class MissingColumnError(DataError, KeyError):
+    """A column that the frame has not.
+
+    Attributes
+    ----------
+    columns : tuple of str
+        The missing columns.
+    available : tuple of str
+        The columns that the frame has.
+    """
+
+    def __init__(self, message: str, *, columns: Sequence[str], available: Sequence[str]) -> None:
+        self.message = message
+        super().__init__(message)
+        self.columns, self.available = tuple(columns), tuple(available)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class FormatError(PlectrumError, ValueError):
+    """A vectors file is damaged, or of no known format.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    offset : int or None
+        The byte (binary formats) or line (text formats) where reading stopped.
+    expected : str
+        What should have stood there.
+    """
+
+    def __init__(
+        self, message: str, *, path: str = "", offset: int | None = None, expected: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.path, self.offset, self.expected = path, offset, expected
+
+
+class RunError(PlectrumError, ValueError):
+    """A run folder is unfinished, damaged or of another version."""
+
+
+class RunExistsError(RunError, FileExistsError):
+    """A run folder that would be overwritten."""
+
+
+class OptimizerError(PlectrumError, RuntimeError):
+    """An optimizer is asked for what it cannot do correctly."""
+
+
+class OptionalDependencyError(PlectrumError, ImportError):
+    """An optional library is not installed.
+
+    Attributes
+    ----------
+    package, purpose : str
+        The library, and what it is needed for.
+    """
+
+    def __init__(self, package: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package `{package}`, which is not installed. Run: pip install {package}"
+        )
+        self.package, self.purpose = package, purpose
