@@ -1,0 +1,114 @@
+"""How plectrum compiles its CPU kernels: machine code kept in a cache, and a word about the one long wait."""
+
+import hashlib
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core.caching import FunctionCache
+
+_SOURCES = Path(__file__).parents[1]
+
+
+def _digest_of_sources() -> str:
+    """Return a hash of all kernels' sources: Numba itself looks only at the file of the function."""
+    digest = hashlib.sha256()
+    for path in sorted([*_SOURCES.glob("*/cpu.py"), *_SOURCES.glob("*/_cpu_*.py")]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+class _Notice:
+    """Says once a process that kernels are being compiled, lest the wait look like a hang."""
+
+    given = False
+
+    @classmethod
+    def give(cls, kept_in: str | None) -> None:
+        if cls.given:
+            return
+        cls.given = True
+        where = f"kept for next time in {kept_in}" if kept_in else "not kept: no cache folder can be written"
+        sys.stderr.write(f"plectrum: compiling its kernels for this machine, a few seconds, once ({where})\n")
+        sys.stderr.flush()
+
+
+class _Cache(FunctionCache):
+    """Numba's cache, which here never turns into an error and speaks when it has to compile."""
+
+    _sources = _digest_of_sources()
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            found = super().load_overload(sig, target_context)
+        except Exception:  # a damaged file: compile again
+            found = None
+        if found is None:
+            _Notice.give(str(self.cache_path))
+        return found
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        try:
+            super().save_overload(sig, data)
+        except OSError as error:  # a full or read-only disk only costs the cache
+            warnings.warn(
+                f"plectrum could not keep its compiled kernels in {self.cache_path} ({error.strerror}); "
+                "they will be compiled again by the next process.",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def _index_key(self, sig: Any, codegen: Any) -> Any:
+        return (*super()._index_key(sig, codegen), self._sources)
+
+
+class _NoCache:
+    """Stands where no folder can be written: compiles in every process, and says so."""
+
+    cache_path = None
+
+    def load_overload(self, *_: Any) -> None:
+        _Notice.give(None)
+
+    def save_overload(self, *_: Any) -> None:
+        pass
+
+    def enable(self) -> None:
+        pass
+
+    def disable(self) -> None:
+        pass
+
+    def flush(self) -> None:
+        pass
+
+
+def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Return a decorator that compiles with Numba: no interpreter lock, cached where possible.
+
+    Use it for the entry points, and ``numba.njit`` with ``inline="never"`` or nothing for functions that only
+    entry points call. `options` go to ``numba.njit``; ``nogil=True`` is set.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from plectrum.kernels.native._cpu_compile import compiled
+    >>> @compiled()
+    ... def double(x):
+    ...     return x + x
+    >>> double(np.ones(2))
+    array([2., 2.])
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        kernel = numba.njit(nogil=True, **options)(function)
+        try:
+            kernel._cache = _Cache(kernel.py_func)
+        except (RuntimeError, OSError):  # Numba found no folder that can be written
+            kernel._cache = _NoCache()
+        return kernel
+
+    return decorate

@@ -1,0 +1,89 @@
+"""Pointers, prefetch and rows for the compiled kernels: what Numba has no word for."""
+
+from typing import Any
+
+import numba
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+_READ, _WRITE, _NEAR, _DATA = 0, 1, 3, 1
+
+
+def _define_pointer_to(element: Any) -> Any:
+    """Return an intrinsic that turns an address (an integer) into a pointer to `element`."""
+
+    @intrinsic
+    def pointer_to(typing_context: Any, address: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+        return types.CPointer(element)(types.int64), generate
+
+    return pointer_to
+
+
+float32_at = _define_pointer_to(types.float32)
+float64_at = _define_pointer_to(types.float64)
+uint16_at = _define_pointer_to(types.uint16)
+int32_at = _define_pointer_to(types.int32)
+int64_at = _define_pointer_to(types.int64)
+
+
+def _emit_prefetch(builder: Any, address: Any, for_write: int) -> None:
+    i32, pointer = ir.IntType(32), ir.PointerType(ir.IntType(8))
+    name = "llvm.prefetch.p0"
+    module = builder.module
+    function = module.globals.get(name) or ir.Function(
+        module, ir.FunctionType(ir.VoidType(), [pointer, i32, i32, i32]), name
+    )
+    place = builder.inttoptr(address, pointer)
+    builder.call(function, [place, i32(for_write), i32(_NEAR), i32(_DATA)])
+
+
+@intrinsic
+def prefetch(typing_context: Any, address: Any) -> Any:
+    """Ask for the cache line at `address` (an integer); never faults, whatever the address."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _emit_prefetch(builder, arguments[0], _READ)
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
+@numba.njit(inline="always")
+def prefetch_row(address: Any, n_bytes: Any) -> None:
+    """Ask for every cache line of a row."""
+    for k in range(0, n_bytes, 64):
+        prefetch(address + k)  # type: ignore[call-arg]
+
+
+@intrinsic
+def copy_bytes(typing_context: Any, to: Any, source: Any, n_bytes: Any) -> Any:
+    """Copy `n_bytes` from address `source` to address `to`; the two must not overlap."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer, i64, i1 = ir.PointerType(ir.IntType(8)), ir.IntType(64), ir.IntType(1)
+        name = "llvm.memcpy.p0.p0.i64"
+        module = builder.module
+        function = module.globals.get(name) or ir.Function(
+            module, ir.FunctionType(ir.VoidType(), [pointer, pointer, i64, i1]), name
+        )
+        to_, source_ = (builder.inttoptr(a, pointer) for a in arguments[:2])
+        builder.call(function, [to_, source_, arguments[2], i1(0)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
+def take_turn(typing_context: Any, address: Any) -> Any:
+    """Return the int64 at `address` and add one to it, atomically: how threads share out work."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        i64 = ir.IntType(64)
+        counter = builder.inttoptr(arguments[0], ir.PointerType(i64))
+        return builder.atomic_rmw("add", counter, i64(1), ordering="monotonic")
+
+    return types.int64(types.int64), generate
