@@ -1,0 +1,6 @@
+"""Vectors: keys and their rows of one matrix, and what can be asked of them."""
+
+from plectrum.vectors._vectors import Vectors as Vectors
+from plectrum.vectors._vectors import load as load
+
+__all__ = ["Vectors", "load"]
