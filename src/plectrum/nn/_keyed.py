@@ -24,12 +24,16 @@ class KeyedTable(torch.nn.Module):
     The vocabulary is an attribute of the module, not part of its `state_dict`: that stays torch's.
     """
 
-    weight: Tensor
-    embedding_dim: int
-    num_embeddings: int
-    vocabulary: Vocabulary | None = None
-    coverage: Coverage | None = None
+    if TYPE_CHECKING:  # TorchScript reads a class's annotations, and cannot read these
+        weight: Tensor
+        embedding_dim: int
+        num_embeddings: int
+        vocabulary: Vocabulary | None
+        coverage: Coverage | None
+    vocabulary = None
+    coverage = None
     __jit_unused_properties__ = ("vectors",)
+    __jit_ignored_attributes__ = ("vectors",)
     __iter__ = (
         None  # `layer[key]` exists, and without this Python would try to iterate over layer[0], layer[1]...
     )
