@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import torch
 from torch import Tensor
@@ -51,6 +51,8 @@ class EmbeddingBag(KeyedTable, torch.nn.EmbeddingBag):
     True
     """
 
+    vectors = KeyedTable.vectors  # here again because TorchScript leaves out a class's own properties only
+
     def forward(
         self,
         input: Tensor,  # noqa: A002 (torch's name)
@@ -62,7 +64,7 @@ class EmbeddingBag(KeyedTable, torch.nn.EmbeddingBag):
         `input` holds int32 or int64 ids: of shape (n_bags, bag_size), or (n_ids,) with `offsets` (n_bags,)
         saying where each bag starts. `per_sample_weights` has the shape of `input` and multiplies the rows.
         """
-        if torch.jit.is_scripting():
+        if torch.jit.is_scripting():  # type: ignore[attr-defined]
             return functional.embedding_bag(
                 *(input, self.weight, offsets, self.max_norm, self.norm_type, self.scale_grad_by_freq),
                 *(self.mode, self.sparse, per_sample_weights, self.include_last_offset, self.padding_idx),
@@ -84,7 +86,7 @@ class EmbeddingBag(KeyedTable, torch.nn.EmbeddingBag):
             )
 
     @classmethod
-    def from_pretrained(  # type: ignore[override]  # noqa: PLR0917 (torch's signature)
+    def from_pretrained(  # noqa: PLR0917 (torch's signature)
         cls,
         embeddings: Tensor | Vectors,
         freeze: bool = True,
@@ -121,6 +123,6 @@ class EmbeddingBag(KeyedTable, torch.nn.EmbeddingBag):
         table, vocabulary, coverage = starting_table(embeddings, vocabulary, missing)
         if padding_idx is None and vocabulary is not None and coverage is not None:
             padding_idx = vocabulary.padding_row
-        layer = super().from_pretrained(table, freeze, max_norm, padding_idx=padding_idx, **options)
+        layer: Any = super().from_pretrained(table, freeze, max_norm, padding_idx=padding_idx, **options)
         layer.vocabulary, layer.coverage = vocabulary, coverage
-        return layer
+        return cast(Self, layer)

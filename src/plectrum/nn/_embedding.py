@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import torch
 from torch import Tensor
@@ -69,12 +69,14 @@ class Embedding(KeyedTable, torch.nn.Embedding):
     tensor([0., 2., 0., 0., 1.])
     """
 
+    vectors = KeyedTable.vectors  # here again because TorchScript leaves out a class's own properties only
+
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 (torch's name)
         """Return ``weight[input]``, of shape (\\*input.shape, embedding_dim).
 
         `input` holds int32 or int64 ids in [0, num_embeddings), in any shape, empty included.
         """
-        if torch.jit.is_scripting():
+        if torch.jit.is_scripting():  # type: ignore[attr-defined]
             return functional.embedding(
                 *(input, self.weight, self.padding_idx, self.max_norm, self.norm_type),
                 *(self.scale_grad_by_freq, self.sparse),
@@ -92,7 +94,7 @@ class Embedding(KeyedTable, torch.nn.Embedding):
             )
 
     @classmethod
-    def from_pretrained(  # type: ignore[override]  # noqa: PLR0917 (torch's signature)
+    def from_pretrained(  # noqa: PLR0917 (torch's signature)
         cls,
         embeddings: Tensor | Vectors,
         freeze: bool = True,
@@ -138,6 +140,6 @@ class Embedding(KeyedTable, torch.nn.Embedding):
         table, vocabulary, coverage = starting_table(embeddings, vocabulary, missing)
         if padding_idx is None and vocabulary is not None and coverage is not None:
             padding_idx = vocabulary.padding_row
-        layer = super().from_pretrained(table, freeze, padding_idx, **options)
+        layer: Any = super().from_pretrained(table, freeze, padding_idx, **options)  # type: ignore[no-untyped-call]
         layer.vocabulary, layer.coverage = vocabulary, coverage
-        return layer
+        return cast(Self, layer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import torch
@@ -93,22 +93,19 @@ class KeyedTable(torch.nn.Module):
         layer.vocabulary = vocabulary
         return layer
 
-    def encode(self, values: Any, *, unknown: str | None = None) -> Tensor:
+    def encode(self, values: Any, *, unknown: Literal["row", "error"] = "row") -> Tensor:
         """Return the rows of the values as an int64 tensor on the layer's device, ready for the layer.
 
         Unknown and missing values get their reserved rows; with ``unknown="error"`` the first unknown one
         raises `UnknownKeyError`. The vocabulary's rows, so no id that comes from here can lie outside the
         table.
         """
-        rows = self._known("encode values").encode(
-            values, **({} if unknown is None else {"unknown": unknown})
-        )
-        return torch.as_tensor(np.asarray(rows), device=self.weight.device)
+        rows = self._known("encode values").encode(values, unknown=unknown)
+        return torch.as_tensor(rows, device=self.weight.device)
 
     def __getitem__(self, key: Hashable) -> Tensor:
         """Return a copy of the key's row, of shape (embedding_dim,), without its history of gradients."""
-        row = self._known("look keys up").encode([key], unknown="error")[0]
-        return self.weight.detach()[int(row)].clone()
+        return self.weight.detach()[self._known("look keys up").row(key)].clone()
 
     def __contains__(self, key: object) -> bool:
         return self.vocabulary is not None and key in self.vocabulary

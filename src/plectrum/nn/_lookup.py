@@ -29,7 +29,7 @@ def look_up(
         return functional.embedding(ids, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     try:
         return functional.embedding(ids, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
-    except IndexError as error:
+    except (IndexError, RuntimeError) as error:
         problem = bad_ids_error(error, owner, ids, weight)
         if problem is None:
             raise
@@ -75,8 +75,8 @@ def pool(
         raise problem from error
 
 
-class PooledRowOutOfRangeError(RowOutOfRangeError, RuntimeError):
-    """A bag's id points outside its table; a RuntimeError as well, because torch's pooling raises one."""
+class RowOutOfRangeRuntimeError(RowOutOfRangeError, RuntimeError):
+    """An id points outside its table, where torch raises a RuntimeError: in bags and in empty tables."""
 
 
 class FallingOffsetsError(ArgumentError, RuntimeError):
@@ -102,7 +102,7 @@ def bad_ids_error(
     if not len(places):
         return None
     first = tuple(int(i) for i in places[0])
-    kind = RowOutOfRangeError if isinstance(refusal, IndexError) else PooledRowOutOfRangeError
+    kind = RowOutOfRangeError if isinstance(refusal, IndexError) else RowOutOfRangeRuntimeError
     return kind(
         owner=owner,
         value=int(ids[first]),

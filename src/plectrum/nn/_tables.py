@@ -96,14 +96,14 @@ class EmbeddingTables(torch.nn.Module):
             return look_up_each(ids, tables, sparse=self.sparse)
         try:
             return look_up_each(ids, tables, sparse=self.sparse)
-        except IndexError as error:
+        except (IndexError, RuntimeError) as error:
             problem = self._bad_ids_error(error, ids, tables)
             if problem is None:
                 raise
             raise problem from error
 
     def _bad_ids_error(
-        self, refusal: IndexError, ids: Tensor, tables: list[Parameter]
+        self, refusal: Exception, ids: Tensor, tables: list[Parameter]
     ) -> RowOutOfRangeError | None:
         for column, (name, table) in enumerate(zip(self.names, tables, strict=True)):
             owner = f"EmbeddingTables[{name!r}]"
@@ -124,7 +124,7 @@ class EmbeddingTables(torch.nn.Module):
     def split(self, output: Tensor) -> dict[str, Tensor]:
         """Return name -> that table's block of the output, a view of shape (..., dim of the table)."""
         dims = [self[name].shape[1] for name in self.names]
-        return dict(zip(self.names, output.split(dims, dim=-1), strict=True))
+        return dict(zip(self.names, torch.split(output, dims, dim=-1), strict=True))
 
     def __getitem__(self, name: str) -> Parameter:
         """Return the table of this name: the Parameter itself, of shape (num_embeddings, embedding_dim)."""
