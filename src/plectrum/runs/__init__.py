@@ -2,6 +2,7 @@
 
 from plectrum.runs._folder import RunWriter as RunWriter
 from plectrum.runs._folder import open_run as open_run
+from plectrum.runs._folder import plain as plain
 from plectrum.runs._read import Run as Run
 from plectrum.runs._read import read_run as read_run
 from plectrum.runs._schema import SCHEMA_VERSION as SCHEMA_VERSION
@@ -19,5 +20,6 @@ __all__ = [
     "RunWriter",
     "check_record",
     "open_run",
+    "plain",
     "read_run",
 ]

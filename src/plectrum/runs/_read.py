@@ -9,6 +9,7 @@ from typing import Any
 from plectrum.errors import MissingColumnError, RunError
 from plectrum.runs._folder import RECORD, write_json
 from plectrum.runs._schema import ColumnRecord, RunRecord, check_record
+from plectrum.vectors import Vectors, load
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,22 @@ class Run:
         """Return the Parquet file with the vectors of a column, None when it has none."""
         relative = self.column(name)["vectors"]
         return None if relative is None else self.folder / relative
+
+    def vectors(self, name: str) -> Vectors:
+        """Return what was learned of a column.
+
+        Raises
+        ------
+        RunError
+            The column has no vectors.
+        """
+        path = self.vectors_path(name)
+        if path is None:
+            raise RunError(
+                f"`column` must be one with vectors; {name!r} is {self.column(name)['kind']} and has none. "
+                f"With vectors: {', '.join(self.learned_columns) or 'no column'}."
+            )
+        return load(path)
 
     def film_path(self, name: str) -> Path | None:
         """Return the file with the film of a column, None when it has none."""
