@@ -1,0 +1,112 @@
+import re
+
+import numpy as np
+import pytest
+
+from plectrum.errors import RunError
+from plectrum.report import write_report
+from report.fake_table import make_run_of
+from runs.fake_run import make_fake_run
+
+HOSTILE = [
+    "<script>document.title='broken'</script>",
+    '"><img src=x onerror=alert(1)>',
+    "'; alert(1); //",
+    "</script><b>",
+    "]]>-->",
+    "x" * 10_000,
+    "שלום עולם",
+    "\u202eevil",
+    "🦊👩‍👩‍👧",
+    "nul\x00inside",
+    "two\nlines",
+    "",
+    "  ",
+    "&amp;",
+    "\ud800half",
+]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    run = make_fake_run(tmp_path_factory.mktemp("page") / "flights")
+    return write_report(run.folder).read_text(encoding="utf-8")
+
+
+def test_the_page_is_written_into_the_run_folder(tmp_path):
+    run = make_fake_run(tmp_path / "run", levels={"dest": 12})
+    assert write_report(run.folder) == tmp_path / "run" / "report.html"
+    elsewhere = write_report(run, tmp_path / "other.html")
+    assert elsewhere.read_bytes() == (tmp_path / "run" / "report.html").read_bytes()
+
+
+def test_question_answer_and_results_come_before_the_maps(page):
+    texts = ("<h1>", "worth it", 'id="results"', 'id="learning"', 'id="column-0"')
+    places = [page.index(text) for text in texts]
+    assert places == sorted(places)
+
+
+def test_every_result_stands_in_the_table_best_first(page):
+    table = page[page.index('id="results"') : page.index('id="learning"')]
+    names = re.findall(r'<th scope="row">([^<]+)', table)
+    assert names[0].startswith("plectrum network")
+    assert names[-1] == "constant"
+    assert len(names) == 6
+
+
+def test_nothing_in_the_page_points_to_the_network(page):
+    assert not re.search(r"(?:src|href|action|url)\s*[=(]\s*[\"']?\s*(?:https?:)?//", page)
+    assert "default-src 'none'" in page
+    assert "unsafe-inline" not in page
+    assert "style=" not in re.sub(r"<style>.*?</style>|<script>.*?</script>", "", page, flags=re.S)
+
+
+def test_each_table_has_a_still_picture_for_readers_without_javascript(page):
+    stills = re.findall(r"<noscript>(.*?)</noscript>", page, flags=re.S)
+    assert len(stills) == 2
+    assert all("<svg" in still and "Nearest in all dimensions" in still for still in stills)
+
+
+def test_the_same_run_gives_the_same_page(tmp_path):
+    run = make_fake_run(tmp_path / "run", levels={"dest": 30})
+    first, second = write_report(run, tmp_path / "a.html"), write_report(run, tmp_path / "b.html")
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_hostile_names_leave_no_markup_of_their_own(tmp_path):
+    run = make_run_of(tmp_path / "run", HOSTILE, name=HOSTILE[1], verdict=HOSTILE[0], next=[HOSTILE[0]])
+    page = write_report(run).read_text(encoding="utf-8")
+    bare = re.sub(r"<script>.*?</script>", "", page, flags=re.S)
+    for text in ("<script>document", "<img", "<b>", "\x00"):
+        assert text not in bare
+    assert "&lt;script&gt;document.title" in bare
+
+
+@pytest.mark.parametrize("kind", ["words", "items", "nodes"])
+def test_tables_without_a_target_have_a_page(tmp_path, kind):
+    name = {"words": "words", "items": "users", "nodes": "nodes"}[kind]
+    run = make_run_of(tmp_path / "run", [f"k{i}" for i in range(40)], kind=kind, name=name, with_target=False)
+    page = write_report(run).read_text(encoding="utf-8")
+    noun = {"words": "word", "items": "user", "nodes": "node"}[kind]
+    assert f'data-noun="{noun}"' in page
+    assert 'id="results"' not in page
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 5])
+def test_tables_of_few_rows_have_a_page(tmp_path, n):
+    run = make_run_of(tmp_path / "run", [f"k{i}" for i in range(n)], n_snapshots=3 if n else 0)
+    assert "<h1>" in write_report(run).read_text(encoding="utf-8")
+
+
+def test_baselines_are_lines_where_the_loss_is_the_score(tmp_path):
+    run = make_fake_run(tmp_path / "run", levels={"dest": 12}, target_kind="binary")
+    assert 'class="base"' not in write_report(run).read_text(encoding="utf-8")  # far beyond the curves
+    for result, value in zip(run.record["results"], np.linspace(0.6, 0.2, 6), strict=True):
+        result["scores"]["log_loss"] = float(value)
+    page = write_report(run).read_text(encoding="utf-8")
+    assert page.count('class="base"') == 2 * 4  # in the wide drawing and in the narrow one
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(RunError, match=r"run\.json"):
+        write_report(tmp_path)
