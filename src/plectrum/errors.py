@@ -6,7 +6,8 @@ PlectrumError
 ├── RowOutOfRangeError       (IndexError)      an id points outside its table
 ├── UnknownKeyError          (KeyError)        a key that the vocabulary has not
 ├── DataError                (ValueError)      a frame or file cannot be learned from
-│   └── MissingColumnError   (KeyError)        a column that the frame has not
+│   ├── MissingColumnError   (KeyError)        a column that the frame has not
+│   └── MissingFileError     (FileNotFoundError) a file that is not there
 ├── FormatError              (ValueError)      a vectors file is damaged, or of no known format
 ├── RunError                 (ValueError)      a run folder is unfinished, damaged or of another version
 │   └── RunExistsError       (FileExistsError) a run folder that would be overwritten
@@ -137,6 +138,10 @@ class MissingColumnError(DataError, KeyError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class MissingFileError(DataError, FileNotFoundError):
+    """A file that is not there."""
 
 
 class FormatError(PlectrumError, ValueError):

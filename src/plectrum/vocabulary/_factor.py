@@ -9,16 +9,37 @@ from typing import Any
 import numpy as np
 
 from plectrum.errors import ArgumentTypeError
-from plectrum.vocabulary._containers import Coded
+from plectrum.vocabulary._containers import Coded, as_column
 from plectrum.vocabulary._keys import canonical_key, datetimes_to_keys, durations_to_keys, identity
 
 
-def factor(column: Any) -> tuple[np.ndarray, list[Hashable]]:
-    """Codes (n,) and keys such that ``keys[codes[i]]`` is the canonical key of value i.
+def factor(values: Any) -> tuple[np.ndarray, list[Hashable]]:
+    """Codes (n,) and distinct keys of a column: ``keys[codes[i]]`` is the canonical key of value i.
 
-    No key stands twice. A key may have no value (a level that a category column declares and never uses).
-    None among the keys stands for missing values.
+    The container never matters for the keys, only for their order. A key may have no value (a level that a
+    category column declares and never uses). None among the keys stands for missing values.
+
+    Parameters
+    ----------
+    values : list, NumPy array, pandas, polars or Arrow column, or iterable, of shape (n,)
+
+    Returns
+    -------
+    codes : ndarray of integers, shape (n,)
+    keys : list
+        No key stands twice.
+
+    Examples
+    --------
+    >>> codes, keys = factor([1, "a", 1.0, None])
+    >>> codes.tolist(), keys
+    ([0, 1, 0, 2], [1, 'a', None])
     """
+    return factor_column(as_column(values, owner="factor"))
+
+
+def factor_column(column: Any) -> tuple[np.ndarray, list[Hashable]]:
+    """`factor` of what `as_column` made."""
     codes, keys = _factor_raw(column)
     return _merge(codes, keys)
 
@@ -26,7 +47,7 @@ def factor(column: Any) -> tuple[np.ndarray, list[Hashable]]:
 def _factor_raw(column: Any) -> tuple[np.ndarray, list[Hashable]]:
     """Codes and canonical keys, of which some may be equal."""
     if isinstance(column, Coded):
-        inner, keys = factor(column.levels)
+        inner, keys = factor_column(column.levels)
         # One more slot at the end, which code -1 reaches: missing.
         return np.append(inner, len(keys))[column.codes], [*keys, None]
     if isinstance(column, list):

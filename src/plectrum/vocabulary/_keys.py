@@ -147,8 +147,9 @@ def _canonical_exact(value: Decimal | Fraction) -> Hashable:
             return math.inf if value > 0 else -math.inf
         if abs(value.adjusted()) > 400:  # outside the floats, and too long to write out
             return value
-    if value == value.__trunc__() and abs(value) < _LARGEST_WRITTEN_OUT:
-        return int(value)
+    whole = int(value)
+    if value == whole and abs(whole) < _LARGEST_WRITTEN_OUT:
+        return whole
     try:
         nearest = float(value)
     except OverflowError:

@@ -8,7 +8,7 @@ import numpy as np
 
 from plectrum.errors import ArgumentError, ArgumentTypeError, RowOutOfRangeError, UnknownKeyError
 from plectrum.vocabulary._containers import Coded, as_column
-from plectrum.vocabulary._factor import factor
+from plectrum.vocabulary._factor import factor_column
 from plectrum.vocabulary._keys import PADDING, UNKNOWN, canonical_key, identity
 from plectrum.vocabulary._nearest import nearest_keys
 
@@ -97,7 +97,7 @@ class Vocabulary:
         _check_size("min_count", min_count, "Vocabulary.learn", least=1)
         if max_size is not None:
             _check_size("max_size", max_size, "Vocabulary.learn", least=0)
-        codes, keys = factor(as_column(values, owner="Vocabulary.learn"))
+        codes, keys = factor_column(as_column(values, owner="Vocabulary.learn"))
         order, counts = _by_falling_count(codes, keys)
         kept = order[counts[order] >= min_count][:max_size]
         made = cls()
@@ -126,7 +126,7 @@ class Vocabulary:
         >>> Vocabulary.from_keys(["mon", "tue", "wed"]).encode(["wed"]).tolist()
         [5]
         """
-        codes, distinct = factor(as_column(keys, owner="Vocabulary.from_keys", argument="keys"))
+        codes, distinct = factor_column(as_column(keys, owner="Vocabulary.from_keys", argument="keys"))
         _check_distinct(codes, distinct)
         made = cls()
         made._counts = None if counts is None else _as_counts(counts, len(codes))
@@ -305,7 +305,7 @@ class Vocabulary:
         >>> v.add(["c", "a", "c"]), v.encode(["a", "b", "c"]).tolist(), v.counts.tolist()
         (['c'], [3, 4, 5], [2, 1, 2])
         """
-        codes, distinct = factor(as_column(keys, owner="Vocabulary.add", argument="keys"))
+        codes, distinct = factor_column(as_column(keys, owner="Vocabulary.add", argument="keys"))
         order, counts = _by_first_appearance(codes, distinct)
         new = [distinct[n] for n in order.tolist() if identity(distinct[n]) not in self._rows]
         self._index([*self._keys, *new])
@@ -346,7 +346,7 @@ class Vocabulary:
                 return self._encode_objects(column)
         elif not isinstance(column, Coded) and _is_arrow_text(column):
             return self._encode_arrow_text(column)
-        codes, keys = factor(column)
+        codes, keys = factor_column(column)
         table = np.fromiter((self._rows.get(identity(k), _UNKNOWN_ROW) for k in keys), np.int64, len(keys))
         return table[codes]
 
@@ -370,7 +370,7 @@ class Vocabulary:
         if len(lost):
             rest = [values[n] for n in lost.tolist()]
             if set(map(type, rest)) != {str}:
-                codes, keys = factor(rest if len(rest) < n else values)
+                codes, keys = factor_column(rest if len(rest) < n else values)
                 is_none = np.fromiter((key is None for key in keys), bool, len(keys))
                 rows[lost[is_none[codes]]] = _MISSING_ROW
         return rows
@@ -448,7 +448,7 @@ def _value_at(column: Any, position: int) -> Hashable:
     if isinstance(column, Coded):
         return _value_at(column.levels, int(column.codes[position]))
     if isinstance(column, np.ndarray) and column.dtype.kind in "mM":
-        return factor(column[position : position + 1])[1][0]
+        return factor_column(column[position : position + 1])[1][0]
     return canonical_key(column[position])
 
 
