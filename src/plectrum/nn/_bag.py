@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from plectrum.vocabulary import Vocabulary
 
 
-class EmbeddingBag(KeyedTable, torch.nn.EmbeddingBag):
+class EmbeddingBag(KeyedTable, torch.nn.EmbeddingBag):  # type: ignore[misc]
     """The sum, mean or maximum of the rows of each bag: ``output[b] = mode(weight[i] for i in bag b)``.
 
     `torch.nn.EmbeddingBag` with the same signature, numbers, gradients and `state_dict`, in which rows can
@@ -70,6 +70,8 @@ class EmbeddingBag(KeyedTable, torch.nn.EmbeddingBag):
                 *(self.mode, self.sparse, per_sample_weights, self.include_last_offset, self.padding_idx),
             )
         else:  # noqa: RET505 (TorchScript leaves out the other branch only when it is an else)
+            if self._frozen is not None:
+                self._hold_frozen()
             return pool(
                 type(self).__name__,
                 input,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from plectrum.vocabulary import Vocabulary
 
 
-class Embedding(KeyedTable, torch.nn.Embedding):
+class Embedding(KeyedTable, torch.nn.Embedding):  # type: ignore[misc]
     """The rows of a trainable table: ``output[i] = weight[ids[i]]``.
 
     `torch.nn.Embedding` with the same signature, numbers, gradients and `state_dict`, in which rows can
@@ -82,6 +82,8 @@ class Embedding(KeyedTable, torch.nn.Embedding):
                 *(self.scale_grad_by_freq, self.sparse),
             )
         else:  # noqa: RET505 (TorchScript leaves out the other branch only when it is an else)
+            if self._frozen is not None:
+                self._hold_frozen()
             return look_up(
                 type(self).__name__,
                 input,

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plectrum.errors import ArgumentError
+from plectrum.nn._control import ControlledRows
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -18,25 +18,20 @@ if TYPE_CHECKING:
     from plectrum.vocabulary import Vocabulary
 
 
-class KeyedTable(torch.nn.Module):
+class KeyedTable(ControlledRows):
     """A module with a `weight` whose rows a `Vocabulary` names.
 
     The vocabulary is an attribute of the module, not part of its `state_dict`: that stays torch's.
     """
 
     if TYPE_CHECKING:  # TorchScript reads a class's annotations, and cannot read these
-        weight: Tensor
-        embedding_dim: int
-        num_embeddings: int
         vocabulary: Vocabulary | None
         coverage: Coverage | None
-    vocabulary = None
-    coverage = None
-    __jit_unused_properties__ = ("vectors",)
+    else:
+        vocabulary = coverage = None
+    __jit_unused_properties__ = ("vectors", "frozen_rows")
     __jit_ignored_attributes__ = ("vectors",)
-    __iter__ = (
-        None  # `layer[key]` exists, and without this Python would try to iterate over layer[0], layer[1]...
-    )
+    __iter__ = None  # else Python, which sees layer[key], would iterate over layer[0], layer[1], ...
 
     @classmethod
     def from_keys(
@@ -125,14 +120,6 @@ class KeyedTable(torch.nn.Module):
             missing=matrix[known.missing_row],
         )
 
-    def _known(self, purpose: str) -> Vocabulary:
-        if self.vocabulary is None:
-            raise ArgumentError(
-                f"`vocabulary` of `{type(self).__name__}` must be set to {purpose}; got None. Make the "
-                "layer with `from_keys` or `from_pretrained(vectors)`, or set `layer.vocabulary`."
-            )
-        return self.vocabulary
-
     def extra_repr(self) -> str:
         """Return torch's description, and what plectrum knows beyond it."""
         parts = [super().extra_repr()]
@@ -140,8 +127,10 @@ class KeyedTable(torch.nn.Module):
             parts.append(f"keys={len(self.vocabulary):,}")
         if self.coverage is not None:
             parts.append(f"found={self.coverage.n_found:,}")
-        if not self.weight.requires_grad:
-            parts.append("frozen=True")
+        n_frozen = len(self.frozen_rows)
+        if n_frozen:
+            all_or_some = "True" if n_frozen == self.num_embeddings else f"{n_frozen:,} rows"
+            parts.append(f"frozen={all_or_some}")
         return ", ".join(parts)
 
 

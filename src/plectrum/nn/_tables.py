@@ -111,6 +111,10 @@ class EmbeddingTables(torch.nn.Module):
                 return found
         return None
 
+    def row_parameters(self) -> Iterator[Parameter]:
+        """Yield the tables; an optimizer that knows rows asks for them by this name."""
+        return (self[name] for name in self.names)
+
     @property
     def embedding_dim(self) -> int:
         """Width of the output: the sum of the dims of the tables."""
