@@ -1,0 +1,220 @@
+"""Closed forms for what a dense optimizer does to a row whose gradient is zero for many steps.
+
+A row that took its last step at s is to be brought to step t. Its gradient was zero at every k in (s, t],
+so its moments only shrink, m_k = R1(s,k) m and v_k = R2(s,k) v with R the product of the betas, and Adam's
+step is
+
+    w_k = f_k w_{k-1} - lr_k/c1_k R1 m / (sqrt(R2 v)/c2_k + eps),        f_k = 1 - lr_k weight_decay
+
+(c1, c2 the bias corrections). With u = sqrt(v), x_k = c2_k/sqrt(R2(s,k)) and a_k = lr_k/c1_k R1 x_k this is
+``w_k = f_k w_{k-1} - m a_k/(u + eps x_k)``. The x_k of one absence differ little while a_k has any weight
+(x grows by 0.05 % a step at beta2 = 0.999, a shrinks by 10 %), so expand each about one middle value x:
+
+    sum_k F_k a_k/(u + eps x_k) = 1/(u + eps x) sum_j (-z)^j M_j        z = eps x/(u + eps x) in [0, 1)
+    M_j = sum_k F_k a_k (x_k/x - 1)^j                                   F_k = prod of f over (k, t]
+
+The M_j belong to s, not to the row: one step of the clock updates those of all s in one sweep, and after a
+few hundred steps a_k is below rounding and only the decay goes on. No step is ever replayed where the series
+converges; early in training, when the bias correction changes fast *and* eps matters, it does not, and the
+few rows concerned are replayed (`needs_replay`).
+
+Momentum SGD is linear in (w, b): a product of 2 x 2 matrices does the same.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plectrum.kernels.update._step import Step
+
+Numbers = NDArray[np.float64]
+
+N_TERMS = 6  # M_0 .. M_5; M_6 bounds the rest (it is positive, the power being even)
+_OVER = 1e-19  # a_k has no weight left: below the rounding of float64, ten steps' worth
+_LOG_OF_ZERO = -700.0
+
+
+class AdamAbsence(NamedTuple):
+    """What absence does to rows of the same last step; each field of shape (n,), `moments` of (N_TERMS,
+    n)."""
+
+    decay: Numbers  # w is multiplied by it
+    shrink1: Numbers  # m is multiplied by it
+    shrink2: Numbers  # v is multiplied by it
+    middle: Numbers  # eps * x: what is added to sqrt(v)
+    moments: Numbers  # M_j
+    rest: Numbers  # bound on what the series leaves out, as a share of M_0, where z = 1
+
+
+class AdamSeries:
+    """The running sums of Adam's and AdamW's absences: one clock for all tables that step together.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the arithmetic: factors are rounded to it, as torch's dense optimizer rounds them.
+    start : int
+        The number of steps taken so far.
+    """
+
+    def __init__(self, dtype: np.dtype | type, start: int = 0) -> None:
+        self.dtype = np.dtype(dtype)
+        self.start = self.now = start
+        self._capacity = 1024
+        self._open = 0  # steps from here on still gather weight; counted from `start`, as all positions are
+        n = self._capacity
+        self.moments = np.zeros((N_TERMS + 1, n))
+        self.middle, self.ratio, self.closed = np.ones(n), np.ones(n), np.zeros(n, np.int64)
+        # running sums of logarithms, and what a replay needs: lr/c1, c2, f, beta1, sqrt(beta2), eps
+        self.log_decay, self.log1, self.log2 = np.zeros(n), np.zeros(n), np.zeros(n)
+        self.history = np.zeros((6, n))
+
+    def fork(self) -> "AdamSeries":
+        """Return a copy that goes its own way: for tables that sit out a step."""
+        other = object.__new__(AdamSeries)
+        other.__dict__.update(
+            {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in self.__dict__.items()}
+        )
+        return other
+
+    def restart(self) -> None:
+        """Forget the past: every row stands at the present step."""
+        self.__init__(self.dtype, self.now)  # type: ignore[misc]
+
+    def advance(self, step: Step) -> None:
+        """Take note of one more step."""
+        if self.now - self.start + 2 > self._capacity:
+            self._grow()
+        rounded = self.dtype.type
+        f = float(rounded(1 - step.lr * step.weight_decay)) if step.rule == "adamw" else 1.0
+        beta1 = 1 - float(rounded(1 - step.beta1))
+        root2 = float(np.sqrt(np.float64(rounded(step.beta2))))
+        t = self.now - self.start  # position of the state before this step
+        self.middle[t] = self._middle(step, root2)
+        self.ratio[t], self.moments[:, t] = 1.0, 0.0
+        lo, hi = self._open, t + 1
+        # ratio[s] = R1/sqrt(R2) over (s, now]; x_k = c2/sqrt(R2): shrink2 is known from the logarithms
+        shrink2 = np.exp(0.5 * (self.log2[t] + 2 * np.log(root2) - self.log2[lo:hi]))
+        self.ratio[lo:hi] *= beta1 / root2
+        x = step.correction2 / shrink2
+        weight = step.lr / step.correction1 * step.correction2 * self.ratio[lo:hi]
+        away = x / self.middle[lo:hi] - 1
+        moments = self.moments[:, lo:hi]
+        moments *= f
+        for j in range(N_TERMS + 1):
+            moments[j] += weight
+            weight *= away
+        self.now += 1
+        self.closed[lo : hi + 1] = t + 1
+        self.log_decay[t + 1] = self.log_decay[t] + np.log(f)
+        self.log1[t + 1] = self.log1[t] + (np.log(beta1) if beta1 > 0 else _LOG_OF_ZERO)
+        self.log2[t + 1] = self.log2[t] + 2 * np.log(root2)
+        self.history[:, t + 1] = (
+            step.lr / step.correction1, step.correction2, f, beta1, root2, step.eps,
+        )  # fmt: skip
+        while self._open <= t and self.ratio[self._open] < _OVER:
+            self._open += 1
+
+    def _middle(self, step: Step, root2: float) -> float:
+        """Return the x about which the absence that begins before this step is expanded."""
+        age = min(1 / (1 - step.beta1 / root2), 50.0)
+        root = root2**age
+        return float(np.sqrt(1 - root2 ** (2 * (self.now + age))) / root)
+
+    def _grow(self) -> None:
+        self._capacity *= 2
+        for name, old in list(self.__dict__.items()):
+            if isinstance(old, np.ndarray):
+                new = np.zeros((*old.shape[:-1], self._capacity), old.dtype)
+                new[..., : old.shape[-1]] = old
+                setattr(self, name, new)
+
+    def absence(self, last: NDArray[np.integer]) -> AdamAbsence:
+        """Return what the steps since `last` did to rows that took part in none of them."""
+        s, t = last.astype(np.int64) - self.start, self.now - self.start
+        after = np.exp(self.log_decay[t] - self.log_decay[self.closed[s]])
+        moments = self.moments[:, s] * after
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rest = np.where(moments[0] > 0, np.abs(moments[N_TERMS]) / np.abs(moments[0]), 0.0)
+        return AdamAbsence(
+            decay=np.exp(self.log_decay[t] - self.log_decay[s]),
+            shrink1=np.exp(self.log1[t] - self.log1[s]),
+            shrink2=np.exp(self.log2[t] - self.log2[s]),
+            middle=self.history[5, t] * self.middle[s],
+            moments=moments[:N_TERMS],
+            rest=rest,
+        )
+
+    def replayed_until(self, last: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return the step up to which a replay has to go; after it only the decay is left."""
+        return self.closed[last.astype(np.int64) - self.start] + self.start
+
+
+_BLOCK = 256
+
+
+class LinearSeries:
+    """The running products of the 2 x 2 matrices by which momentum SGD moves (w, b) while the gradient is
+    zero.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the arithmetic.
+    start : int
+        The number of steps taken so far.
+    """
+
+    def __init__(self, dtype: np.dtype | type, start: int = 0) -> None:
+        self.dtype = np.dtype(dtype)
+        self.start = self.now = start
+        self.inner = np.empty((2, 2, _BLOCK))  # from s to the end of its block, or to now
+        self.outer = np.empty((2, 2, 0))  # from the end of a full block to now
+
+    def fork(self) -> "LinearSeries":
+        """Return a copy that goes its own way."""
+        other = LinearSeries(self.dtype, self.start)
+        other.now, other.inner, other.outer = self.now, self.inner.copy(), self.outer.copy()
+        return other
+
+    def restart(self) -> None:
+        """Forget the past: every row stands at the present step."""
+        self.__init__(self.dtype, self.now)  # type: ignore[misc]
+
+    def advance(self, step: Step) -> None:
+        """Take note of one more step."""
+        t = self.now - self.start
+        if t >= self.inner.shape[2]:
+            more = np.empty((2, 2, self.inner.shape[2]))
+            self.inner = np.concatenate([self.inner, more], axis=2)
+        if t and t % _BLOCK == 0:
+            self.outer = np.concatenate([self.outer, np.eye(2)[:, :, None]], axis=2)
+        self.inner[:, :, t] = np.eye(2)
+        matrix = self._matrix(step)
+        current = self.inner[:, :, t - t % _BLOCK : t + 1]
+        current[...] = np.einsum("ij,jkn->ikn", matrix, current)
+        if self.outer.shape[2]:
+            self.outer = np.einsum("ij,jkn->ikn", matrix, self.outer)
+        self.now += 1
+
+    def _matrix(self, step: Step) -> Numbers:
+        decay, mu, lr = step.weight_decay, step.momentum, step.lr
+        b = np.array([(1 - step.dampening) * decay, mu])  # the new b, as a row over (w, b)
+        move = b if not step.nesterov else np.array([decay, 0.0]) + mu * b
+        if mu == 0:
+            move, b = np.array([decay, 0.0]), np.zeros(2)
+        return np.stack([np.array([1.0, 0.0]) - lr * move, b])
+
+    def absence(self, last: NDArray[np.integer]) -> Numbers:
+        """Return for each `last` the matrix from that step to now, shape (2, 2, n)."""
+        s = last.astype(np.int64) - self.start
+        found = np.empty((2, 2, len(s)))
+        now = s >= self.now - self.start
+        found[:, :, now] = np.eye(2)[:, :, None]
+        s = s[~now]
+        inner, block = self.inner[:, :, s], s // _BLOCK
+        full = block < self.outer.shape[2]
+        inner[:, :, full] = np.einsum("ijn,jkn->ikn", self.outer[:, :, block[full]], inner[:, :, full])
+        found[:, :, ~now] = inner
+        return found

@@ -1,0 +1,352 @@
+"""`RowOptimizer`: tables by their rows, everything else by torch's dense optimizer of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch.nn.parameter import Parameter
+
+from plectrum.errors import ArgumentError, OptimizerError
+from plectrum.kernels.update._step import STATES, Step
+from plectrum.optim import _gradients
+from plectrum.optim._absence import ABSENCE, catch_up, new_series
+from plectrum.rows import Ledger, RowParameter, adopt, ledger_of, release, tables_of
+from plectrum.rows._ledger import Series
+from plectrum.rows._tables import is_marked
+
+Group = dict[str, Any]
+ABSENT_ROWS = ("exact", "frozen")
+DENSE_BELOW = 4096  # numbers in a table; below it a dense step costs less than finding the rows
+
+
+class RowOptimizer(torch.optim.Optimizer):
+    """What the optimizers of this room share; see `AdamW` for how it is used.
+
+    Attributes
+    ----------
+    rule : str
+        The name of the update in `plectrum.kernels.update`.
+    dense_class : type
+        torch's optimizer for the parameters that are no tables.
+    """
+
+    rule: ClassVar[str]
+    dense_class: ClassVar[Any]
+
+    def __init__(
+        self,
+        params: torch.nn.Module | Iterable[Any],
+        defaults: Group,
+        *,
+        absent_rows: str,
+        dense_below: int,
+    ) -> None:
+        if absent_rows not in ABSENT_ROWS:
+            raise ArgumentError(
+                f"`absent_rows` of `{type(self).__name__}` must be one of {ABSENT_ROWS}; got "
+                f"{absent_rows!r}. "
+                "'exact' gives the numbers of torch's dense optimizer, 'frozen' lets "
+                f"absent rows stand still."
+            )
+        self.absent_rows, self.dense_below = absent_rows, dense_below
+        self._tables: dict[Parameter, Ledger] = {}
+        self._waiting: set[int] = set()  # ids of parameters that are tables, not adopted yet
+        self._dense: torch.optim.Optimizer | None = None
+        super().__init__(self._parameters_of(params), defaults)
+
+    # ------------------------------------------------------------------------------------ parameters
+
+    def _parameters_of(self, params: Any) -> Any:
+        """Return what torch expects for `params`, after noting the tables of any modules in it."""
+        if not isinstance(params, torch.nn.Module):
+            return params
+        self._waiting.update(id(table) for table in tables_of(params))
+        return list(params.parameters())
+
+    def add_param_group(self, param_group: Group) -> None:
+        """Add a group as torch does; its ``"params"`` may be a module too."""
+        group = {**param_group, "params": self._parameters_of(param_group["params"])}
+        super().add_param_group(group)
+        group = self.param_groups[-1]
+        self._check_group(group)
+        for p in group["params"]:
+            is_table = id(p) in self._waiting or is_marked(p) or isinstance(p, RowParameter)
+            if is_table and self._is_worth_adopting(p):
+                self._adopt(p, group)
+
+    def _is_worth_adopting(self, p: Parameter) -> bool:
+        if isinstance(p, RowParameter):
+            return True
+        small = p.numel() < self.dense_below and self.absent_rows == "exact"
+        return type(p) is Parameter and p.dim() == 2 and p.is_floating_point() and not small
+
+    def _adopt(self, p: Parameter, group: Group) -> Ledger:
+        """Take the table over: from now on its gradient is rows, and this object says how far each row is."""
+        release(p)
+        series: Series | None = new_series(self._absence_of(group), p.dtype, self._steps_taken(p))
+        for other in self._tables.values():  # tables that step together share a clock
+            if series is not None and other.series is not None and self._may_share(other, series, group):
+                series = other.series
+        ledger = Ledger(p, self.state[p], series, catch_up)
+        ledger.group, ledger.n_steps = group, self._steps_taken(p)
+        adopt(p, ledger)
+        self._tables[p] = ledger
+        return ledger
+
+    def _may_share(self, other: Ledger, series: Series, group: Group) -> bool:
+        return (
+            other.series is not None
+            and other.group is group
+            and type(other.series) is type(series)
+            and other.series.now == series.now
+            and other.series.dtype == series.dtype
+        )
+
+    def _steps_taken(self, p: Parameter) -> int:
+        step = self.state[p].get("step", 0) if p in self.state else 0
+        return int(step)
+
+    def _absence_of(self, group: Group) -> str | None:
+        """Return the name of the series that absent rows follow, None where they do not move."""
+        return None if self.absent_rows == "frozen" else ABSENCE[self.rule](group)
+
+    def _check_group(self, group: Group) -> None:
+        """Raise what this optimizer cannot do correctly with these hyperparameters."""
+
+    # ------------------------------------------------------------------------------------------ step
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Take one step: dense parameters by torch's optimizer, tables by the rows of their gradients.
+
+        Parameters
+        ----------
+        closure : callable, optional
+            Evaluates the model again and returns the loss, as in torch.
+
+        Returns
+        -------
+        The loss that `closure` returned, or None.
+
+        Raises
+        ------
+        OptimizerError
+            A table has been taken over by another optimizer, or hyperparameters were set that cannot be
+            followed correctly.
+
+        Notes
+        -----
+        Cost: reads and writes the rows of the batch and their state, whatever the size of the tables.
+        """
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        with torch._C.DisableTorchFunctionSubclass():  # in here a table is read as it stands
+            self._step_all()
+        return loss
+
+    def _step_all(self) -> None:
+        dense: list[tuple[Group, list[Parameter]]] = []
+        for group in self.param_groups:
+            rest, tables = self._split(group)
+            if tables:
+                self._check_group(group)
+                self._step_tables(group, tables)
+            dense.append((group, rest))
+        if any(rest for _, rest in dense):
+            self._step_dense(dense)
+
+    def _split(self, group: Group) -> tuple[list[Parameter], list[Parameter]]:
+        """Return the parameters of the group that have gradients: dense ones, and tables."""
+        rest, tables = [], []
+        for p in group["params"]:
+            gradient = _gradients.raw(p)
+            if gradient is None:
+                continue
+            if p in self._tables:
+                if ledger_of(p) is not self._tables[p]:
+                    raise OptimizerError(
+                        f"A table of `{type(self).__name__}` (shape {tuple(p.shape)}) must be trained by one "
+                        "plectrum optimizer at a time; another one has adopted it since. Make one optimizer "
+                        "for "
+                        "it, or a new one when the old is done."
+                    )
+                tables.append(p)
+            elif gradient.is_sparse:
+                self._adopt(p, group)
+                tables.append(p)
+            else:
+                rest.append(p)
+        return rest, tables
+
+    def _step_dense(self, dense: list[tuple[Group, list[Parameter]]]) -> None:
+        """Let torch's optimizer step on the parameters that are no tables; it keeps its state in ours."""
+        groups = [
+            {**{k: v for k, v in group.items() if k not in {"params", "param_names"}}, "params": rest}
+            for group, rest in dense
+        ]
+        if self._dense is None:
+            placeholder = torch.nn.Parameter(torch.zeros(()))
+            self._dense = self.dense_class([placeholder])
+            self._dense_defaults = dict(self._dense.defaults)
+            self._dense.state = self.state
+        self._dense.param_groups = [{**self._dense_defaults, **self._dense_group(g)} for g in groups]
+        for group in self._dense.param_groups:
+            self._prepare_dense(group)
+        self._dense.step()
+
+    def _dense_group(self, group: Group) -> Group:
+        """Return the group in the words of the dense optimizer."""
+        return group
+
+    def _prepare_dense(self, group: Group) -> None:
+        """Make the state that the dense optimizer would have made in its constructor."""
+
+    def _step_tables(self, group: Group, tables: Sequence[Parameter]) -> None:
+        gradients = [_gradients.rows_of(p) for p in tables]
+        for p, (ids, _) in zip(tables, gradients, strict=True):
+            ledger = self._tables[p]
+            if ids is None:
+                ledger.catch_up_all(p.data)
+            else:
+                ledger.catch_up(p.data, ids)
+        first = [self._prepare_state(p, group) for p in tables]
+        self._advance(group, tables, first)
+        for p, (ids, values), is_first in zip(tables, gradients, first, strict=True):
+            step = self._step_of(group, self._tables[p], is_first)
+            self._update(p, ids, values, step)
+
+    def _advance(self, group: Group, tables: Sequence[Parameter], first: Sequence[bool]) -> None:
+        """Let the clocks of these tables go on by one; a table that sits this step out keeps the old time."""
+        stepping = set(tables)
+        clocks = {id(s): s for p in tables if (s := self._tables[p].series) is not None}
+        for clock in clocks.values():
+            resting = [
+                ledger for p, ledger in self._tables.items() if ledger.series is clock and p not in stepping
+            ]
+            if resting:
+                kept = clock.fork()
+                for ledger in resting:
+                    ledger.series = kept
+        for p, is_first in zip(tables, first, strict=True):
+            ledger = self._tables[p]
+            ledger.n_steps += 1
+            own = clocks.pop(id(ledger.series), None)
+            if own is not None:
+                own.advance(self._step_of(group, ledger, is_first))
+
+    def _update(self, p: Parameter, ids: Tensor | None, values: Tensor, step: Step) -> None:
+        from plectrum.kernels.update import torch_ops
+
+        ledger = self._tables[p]
+        states = [self.state[p].get(name) for name in self._state_names()]
+        held = ledger.held
+        if ids is None:
+            rows = torch.arange(p.shape[0], device=p.device) if held is None else (~held).nonzero()[:, 0]
+            torch_ops.update(p.detach(), states, rows, values[rows] if held is not None else values, step)
+            ledger.note_complete()
+            return
+        if held is not None:
+            free = ~held[ids]
+            ids, values = ids[free], values[free]
+        ledger.note_taken(torch_ops.update(p.detach(), states, ids, values, step))
+
+    def _state_names(self) -> tuple[str, ...]:
+        return STATES[self.rule]
+
+    def _prepare_state(self, p: Parameter, group: Group) -> bool:
+        """Make the state of a table at its first step; return True if this is the first."""
+        raise NotImplementedError
+
+    def _step_of(self, group: Group, ledger: Ledger, is_first: bool) -> Step:
+        """Return the numbers of the step that the table is about to take, or has just counted."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------------------------- gradients
+
+    @torch.no_grad()
+    def clip_grad_norm_(
+        self, max_norm: float, norm_type: float = 2.0, *, error_if_nonfinite: bool = False
+    ) -> Tensor:
+        """Scale all gradients so that their norm, taken together, is at most `max_norm`; return the norm
+        before.
+
+        The numbers of `torch.nn.utils.clip_grad_norm_` on dense gradients: the gradients of a row that occurs
+        more than once count by their sum.
+
+        Parameters
+        ----------
+        max_norm : float
+            The largest norm that is left alone.
+        norm_type : float
+            The p of the p-norm; ``float("inf")`` for the largest number.
+        error_if_nonfinite : bool
+            Raise when the norm is NaN or infinite.
+
+        Returns
+        -------
+        Tensor
+            The norm of all gradients before scaling, a scalar.
+        """
+        parameters = [p for group in self.param_groups for p in group["params"]]
+        return _gradients.clip_norm(parameters, max_norm, norm_type, error_if_nonfinite)
+
+    @torch.no_grad()
+    def clip_grad_value_(self, clip_value: float) -> None:
+        """Clamp every number of every gradient to [-clip_value, clip_value]; a row counts by its sum."""
+        _gradients.clip_value([p for group in self.param_groups for p in group["params"]], clip_value)
+
+    # ------------------------------------------------------------------------------------------ state
+
+    def catch_up(self) -> None:
+        """Bring every row of every table to the present step. Reading a table does this by itself."""
+        with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
+            for p, ledger in self._tables.items():
+                ledger.catch_up_all(p.data)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state in the form of torch's dense optimizer of the same name, all rows up to date.
+
+        Such a dict can be loaded by that optimizer too, and its own by this one.
+        """
+        self.catch_up()
+        for p, ledger in self._tables.items():
+            self._write_step(self.state.get(p, {}), ledger.n_steps)
+        return super().state_dict()
+
+    def _write_step(self, state: dict[str, Any], n_steps: int) -> None:
+        if n_steps:
+            state["step"] = torch.tensor(float(n_steps))
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over a state that `state_dict` gave, of this class or of torch's dense optimizer."""
+        self.catch_up()
+        super().load_state_dict(state_dict)
+        for group in self.param_groups:
+            for p in group["params"]:
+                if p in self._tables:
+                    held = self._tables.pop(p).held
+                    self._adopt(p, group).hold(p, held)
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.catch_up()
+        plain = {k: v for k, v in self.__dict__.items() if k in _KEPT}
+        return {**plain, "table_parameters": list(self._tables)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        tables = state.pop("table_parameters", None)
+        super().__setstate__(state)
+        if tables is not None:
+            self._tables, self._waiting, self._dense = {}, set(), None
+            known = {id(p) for p in tables}
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if id(p) in known:
+                        self._adopt(p, group)
+
+
+_KEPT = ("defaults", "state", "param_groups", "absent_rows", "dense_below")

@@ -1,0 +1,160 @@
+"""Which rows of a table are how many steps behind, and how they are brought up to date."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+
+from plectrum.errors import OptimizerError
+
+if TYPE_CHECKING:
+    from torch.nn.parameter import Parameter
+
+
+class Series(Protocol):
+    """A clock: it counts the steps, and knows what absence from some of them does to a row."""
+
+    now: int
+    dtype: Any
+
+    def advance(self, step: Any) -> None:
+        """Take note of one more step."""
+
+    def fork(self) -> Any:
+        """Return a copy that goes its own way."""
+
+    def restart(self) -> None:
+        """Forget the past: every row stands at the present step."""
+
+
+class CatchUp(Protocol):
+    """How an optimizer moves rows that were absent: bring these distinct rows from `last` to the present."""
+
+    def __call__(self, ledger: Ledger, table: Tensor, rows: Tensor, last: Tensor) -> None: ...
+
+
+class Ledger:
+    """What an optimizer keeps about the rows of one table, beside its state.
+
+    Parameters
+    ----------
+    table : Parameter (n_rows, embedding_dim)
+    state : dict of str to Tensor
+        The optimizer's state for this table: the very dict that stands in ``optimizer.state``.
+    series : Series or None
+        The clock that this table goes by; None where absent rows do not move.
+    catch_up : callable or None
+        The optimizer's way of bringing rows up to date.
+
+    Attributes
+    ----------
+    last : int32 Tensor (n_rows,) or None
+        For each row the last step it has taken; None where absent rows do not move.
+    n_steps : int
+        How many steps the table has taken.
+    group : dict
+        The parameter group of the optimizer that the table belongs to.
+    held : bool Tensor (n_rows,) or None
+        Rows that must not change, whatever the optimizer.
+    """
+
+    def __init__(
+        self,
+        table: Parameter,
+        state: dict[str, Tensor],
+        series: Series | None = None,
+        catch_up: CatchUp | None = None,
+    ) -> None:
+        self.state, self.series, self._catch_up = state, series, catch_up
+        self.last: Tensor | None = None
+        self.held: Tensor | None = None
+        self.n_steps = series.now if series is not None else 0
+        self.group: dict[str, Any] = {}
+        self._complete_at = 0  # the step at which every row was up to date
+        if series is not None:
+            self.last = torch.full((table.shape[0],), series.now, dtype=torch.int32, device=table.device)
+            self._complete_at = series.now
+
+    @property
+    def is_behind(self) -> bool:
+        """True when some row may be behind the clock."""
+        return self.series is not None and self._complete_at != self.series.now
+
+    def catch_up(self, table: Tensor, ids: Tensor) -> None:
+        """Bring the rows that occur in `ids` to the present step; ids outside the table are left to the
+        lookup.
+
+        Cost: reads one number per id; moves the rows that are behind.
+        """
+        if not self.is_behind or not ids.numel():
+            return
+        last = self._last_of(table)
+        flat = ids.reshape(-1)
+        flat = flat[(flat >= 0) & (flat < len(last))].long()
+        self._move(table, torch.unique(flat[last[flat] < self._now]))
+
+    def catch_up_all(self, table: Tensor) -> None:
+        """Bring every row to the present step. Cost: nothing where all are; else like one dense step."""
+        if not self.is_behind:
+            return
+        behind = (self._last_of(table) < self._now).nonzero()[:, 0]
+        for rows in torch.split(behind, max(1, 2**22 // max(table.shape[1], 1))):
+            self._move(table, rows)
+        self.note_complete()
+
+    def note_complete(self) -> None:
+        """Take note that every row is at the present step."""
+        if self.series is not None and self.last is not None:
+            self.last.fill_(self._now)
+            if self.held is not None:
+                self.last[self.held] = NEVER_BEHIND
+            self._complete_at = self._now
+
+    def note_taken(self, rows: Tensor) -> None:
+        """Take note that these rows have taken the step that the clock now shows."""
+        if self.last is not None:
+            self.last[rows] = self._now
+
+    def hold(self, table: Tensor, held: Tensor | None) -> None:
+        """Let these rows stand still from now on, and all others move; `held` has shape (n_rows,) or is
+        None."""
+        self.catch_up_all(table)
+        self.held = held
+        self.note_complete()
+
+    def grow(self, n_rows: int) -> None:
+        """Make room for rows after the last: new state is zero, new rows are up to date."""
+        for name, state in self.state.items():
+            if isinstance(state, Tensor) and state.dim() == 2:
+                more = torch.zeros((n_rows, state.shape[1]), dtype=state.dtype, device=state.device)
+                self.state[name] = torch.cat([state, more])
+        if self.held is not None:
+            self.held = torch.cat([self.held, self.held.new_zeros(n_rows)])
+        if self.last is not None:
+            self.last = torch.cat([self.last, self.last.new_full((n_rows,), self._now)])
+
+    @property
+    def _now(self) -> int:
+        return self.series.now if self.series is not None else 0
+
+    def _last_of(self, table: Tensor) -> Tensor:
+        last = self.last
+        if last is None or len(last) != table.shape[0] or last.device != table.device:
+            raise OptimizerError(
+                "A table that a plectrum optimizer trains must keep its shape and device; got "
+                f"shape {tuple(table.shape)} on {table.device}, of which the optimizer knows "
+                f"{0 if last is None else len(last)} rows on {last.device if last is not None else None}. "
+                "Move the model before making the optimizer, and let tables grow by the layer's `grow`."
+            )
+        return last
+
+    def _move(self, table: Tensor, rows: Tensor) -> None:
+        if self._catch_up is None or self.last is None or not len(rows):
+            return
+        self._catch_up(self, table, rows, self.last[rows])
+        self.last[rows] = self._now
+
+
+NEVER_BEHIND = torch.iinfo(torch.int32).max

@@ -1,0 +1,205 @@
+"""`RowParameter`: a table that a plectrum optimizer has adopted.
+
+It is the same Parameter object as before, of another class, so that torch asks `__torch_function__` before it
+does anything with it. A lookup brings the rows it reads up to date and asks autograd for a gradient of
+rows; any other use first brings all rows up to date; what reads no number passes through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.parameter import Parameter
+
+from plectrum.errors import ArgumentTypeError
+from plectrum.rows._ledger import Ledger
+
+
+def _names_of_metadata() -> set[Callable[..., Any]]:
+    getters = (
+        *("shape", "grad", "dtype", "requires_grad", "is_leaf", "device", "layout", "grad_fn", "ndim"),
+        *("is_sparse", "is_cuda", "is_cpu", "is_meta", "is_quantized", "is_mkldnn", "is_xpu", "is_mps"),
+        *("itemsize", "nbytes", "names", "retains_grad", "output_nr", "_version", "_backward_hooks"),
+        *("_post_accumulate_grad_hooks", "is_nested", "name", "grad_dtype", "is_vulkan", "is_ipu", "is_xla"),
+        *("is_maia", "is_mtia", "is_ort", "is_sparse_csr", "_base"),
+    )
+    methods = (
+        *("size", "dim", "numel", "stride", "storage_offset", "element_size", "is_contiguous", "__len__"),
+        *("get_device", "is_floating_point", "is_complex", "is_signed", "__hash__", "nelement", "ndimension"),
+        *(
+            "register_hook",
+            "register_post_accumulate_grad_hook",
+            "requires_grad_",
+            "is_inference",
+            "is_shared",
+        ),
+        *("retain_grad", "has_names", "dim_order", "_is_view", "is_neg", "is_conj", "is_same_size"),
+    )
+    free: set[Callable[..., Any]] = set()
+    for name in getters:
+        attribute = getattr(Tensor, name, None)
+        if hasattr(attribute, "__get__"):
+            free.add(attribute.__get__)  # type: ignore[union-attr]
+    for attribute in (Tensor.__dict__.get("grad") or getattr(Tensor, "grad", None), Tensor.requires_grad):
+        free |= {getattr(attribute, name) for name in ("__set__", "__delete__") if hasattr(attribute, name)}
+    free |= {getattr(Tensor, name) for name in methods if hasattr(Tensor, name)}
+    free |= {torch.is_floating_point, torch.is_complex, torch.numel, torch.is_signed, torch.is_same_size}
+    return free
+
+
+_FREE = _names_of_metadata()
+
+
+class RowParameter(Parameter):
+    """A Parameter whose rows an optimizer updates one by one; made by `adopt`, never by hand.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import plectrum.optim
+    >>> layer = torch.nn.Embedding(1000, 8)
+    >>> optimizer = plectrum.optim.AdamW(layer, dense_below=0)
+    >>> layer(torch.tensor([3, 3, 7])).sum().backward()
+    >>> layer.weight.grad.is_sparse, layer.weight.grad._indices()
+    (True, tensor([[3, 3, 7]]))
+    """
+
+    _ledger: Ledger
+
+    @classmethod
+    def __torch_function__(
+        cls,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Run `func` on numbers that are up to date."""
+        kwargs = kwargs or {}
+        with torch._C.DisableTorchFunctionSubclass():
+            if func in _FREE:
+                return func(*args, **kwargs)
+            lookup = _LOOKUPS.get(func)
+            if lookup is not None:
+                return lookup(*args, **kwargs)
+            for value in (*args, *kwargs.values()):
+                _bring_up_to_date(value)
+            return func(*args, **kwargs)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        """Return a plain Parameter with the numbers of this moment: the copy belongs to no optimizer."""
+        if id(self) in memo:
+            return memo[id(self)]
+        with torch._C.DisableTorchFunctionSubclass():
+            self._ledger.catch_up_all(self)
+            copy = Parameter(self.detach().clone(), self.requires_grad)
+        memo[id(self)] = copy
+        return copy
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle as a plain Parameter with the numbers of this moment."""
+        with torch._C.DisableTorchFunctionSubclass():
+            self._ledger.catch_up_all(self)
+            return Parameter(self.detach(), self.requires_grad).__reduce_ex__(protocol)  # type: ignore[no-untyped-call]
+
+
+def _bring_up_to_date(value: object) -> None:
+    if isinstance(value, RowParameter):
+        value._ledger.catch_up_all(value)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            _bring_up_to_date(part)
+
+
+def _embedding(  # noqa: PLR0917
+    input: Tensor,  # noqa: A002 (torch's names)
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,  # noqa: ARG001 (a row parameter's gradient always is)
+) -> Tensor:
+    _bring_ids_up_to_date(weight, input)
+    if scale_grad_by_freq:  # torch has no gradient of rows for it
+        found = functional.embedding(input, weight, padding_idx, max_norm, norm_type, sparse=True)
+        return _scale_by_frequency(found, input)
+    return functional.embedding(input, weight, padding_idx, max_norm, norm_type, sparse=True)
+
+
+def _scale_by_frequency(found: Tensor, ids: Tensor) -> Tensor:
+    """Return `found`, whose gradient will be divided by how often its id occurs."""
+    if not found.requires_grad:
+        return found
+    _, which, counts = torch.unique(ids, return_inverse=True, return_counts=True)
+    share = (1.0 / counts)[which].to(found.dtype).unsqueeze(-1)
+    return found.detach() + (found - found.detach()) * share
+
+
+def _bring_ids_up_to_date(weight: object, ids: object) -> None:
+    if isinstance(weight, RowParameter):
+        if isinstance(ids, Tensor) and not ids.is_floating_point():
+            weight._ledger.catch_up(weight, ids)
+        else:
+            weight._ledger.catch_up_all(weight)
+
+
+def _embedding_bag(input: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Tensor:  # noqa: A002
+    names = ("offsets", "max_norm", "norm_type", "scale_grad_by_freq", "mode", "sparse")
+    kwargs |= dict(
+        zip((*names, "per_sample_weights", "include_last_offset", "padding_idx"), args, strict=False)
+    )
+    # torch 0.4's order of arguments
+    if isinstance(weight, Tensor) and not weight.is_floating_point():
+        input, weight = weight, input  # noqa: A001
+    _bring_ids_up_to_date(weight, input)
+    has_row_gradient = kwargs.get("mode", "mean") != "max" and not kwargs.get("scale_grad_by_freq")
+    kwargs["sparse"] = has_row_gradient
+    return functional.embedding_bag(input, weight, **kwargs)
+
+
+_LOOKUPS: dict[Callable[..., Any], Callable[..., Tensor]] = {
+    functional.embedding: _embedding,
+    functional.embedding_bag: _embedding_bag,
+}
+
+
+def adopt(parameter: Parameter, ledger: Ledger) -> RowParameter:
+    """Make the parameter a `RowParameter`, in place, whose rows `ledger` accounts for.
+
+    Raises
+    ------
+    ArgumentTypeError
+        It is not a plain Parameter of two dimensions.
+    """
+    if not isinstance(parameter, RowParameter):
+        if type(parameter) is not Parameter or parameter.dim() != 2:
+            raise ArgumentTypeError(
+                "`table` of `adopt` must be a torch.nn.Parameter of shape (n_rows, embedding_dim); got "
+                f"{type(parameter).__name__} of shape {tuple(parameter.shape)}. Train it with an "
+                "optimizer of torch's."
+            )
+        parameter.__class__ = RowParameter
+    else:
+        release(parameter)
+        parameter.__class__ = RowParameter
+    parameter._ledger = ledger  # type: ignore[attr-defined]
+    return parameter  # type: ignore[return-value]
+
+
+def release(parameter: Parameter) -> None:
+    """Make an adopted parameter a plain one again, in place, all rows up to date."""
+    if isinstance(parameter, RowParameter):
+        with torch._C.DisableTorchFunctionSubclass():
+            parameter._ledger.catch_up_all(parameter)
+            parameter.__class__ = Parameter  # type: ignore[assignment]
+            del parameter._ledger
+
+
+def ledger_of(parameter: Parameter) -> Ledger | None:
+    """Return the ledger of an adopted parameter, None for any other."""
+    return parameter.__dict__.get("_ledger") if isinstance(parameter, RowParameter) else None
