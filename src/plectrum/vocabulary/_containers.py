@@ -4,7 +4,7 @@ pandas and polars are never imported here: a value is recognised by the module o
 costs nothing where a library is absent.
 """
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,11 @@ def as_column(values: Any, *, owner: str, argument: str = "values") -> Any:  # n
         return _from_arrow(values, owner, argument)
     if library == "narwhals":
         return as_column(_native(values, owner, argument), owner=owner, argument=argument)
-    if isinstance(values, (str, bytes, bytearray, Mapping, Set)) or np.isscalar(values) or values is None:
+    if (
+        isinstance(values, (str, bytes, bytearray, Mapping, set, frozenset))
+        or np.isscalar(values)
+        or values is None
+    ):
         raise _refuse(values, owner, argument)
     if hasattr(values, "__array__"):
         return _from_numpy(np.asarray(values), owner, argument)
@@ -58,7 +62,7 @@ def _refuse(values: Any, owner: str, argument: str) -> ArgumentTypeError:
     advice = "Put it into a list."
     if isinstance(values, Mapping):
         advice = "Pass list(mapping) for its keys, or list(mapping.values())."
-    elif isinstance(values, Set):
+    elif isinstance(values, (set, frozenset)):
         advice = "A set has no order, so its rows would differ from run to run; pass sorted(values)."
     elif isinstance(values, (str, bytes, bytearray)):
         advice = (
@@ -110,6 +114,8 @@ def _from_pandas(values: Any, owner: str, argument: str) -> Any:
         raise _refuse(values, owner, argument)
     if len(shape) != 1:
         raise _refuse_shape(values, shape, owner, argument)
+    if type(values).__name__ == "MultiIndex":
+        return values.to_numpy()  # of tuples, which are refused as keys, each with its position
     array = getattr(values, "array", values)  # the array below a Series or an Index
     if hasattr(array, "codes") and hasattr(array, "categories"):
         levels = as_column(array.categories, owner=owner, argument=argument)
@@ -154,6 +160,10 @@ def _from_arrow(values: Any, owner: str, argument: str) -> Any:
             )
     if isinstance(values.type, pa.BaseExtensionType):
         values = values.storage
+    if pa.types.is_run_end_encoded(values.type):
+        import pyarrow.compute as pc
+
+        values = pc.run_end_decode(values)
     if pa.types.is_nested(values.type):
         raise ArgumentTypeError(
             f"`{argument}` of `{owner}` must hold one value per row; got an Arrow column of type "

@@ -4,6 +4,7 @@ All work per value is done by NumPy, Arrow or C loops of Python; Python code run
 """
 
 from collections.abc import Hashable
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -92,9 +93,16 @@ def _factor_mixed(values: list[Any] | np.ndarray) -> tuple[np.ndarray, list[Hash
     try:
         number = {pair: n for n, pair in enumerate(dict.fromkeys(pairs))}
     except TypeError:
-        raise _unhashable(values) from None
+        calm = [None if _is_missing_without_hash(value) else value for value in values]
+        if all(a is b for a, b in zip(calm, values, strict=True)):
+            raise _unhashable(values) from None
+        return _factor_mixed(calm)
     codes = np.fromiter(map(number.__getitem__, pairs), np.int64, len(pairs))
     return codes, [_key_at(value, values) for _, value in number]
+
+
+def _is_missing_without_hash(value: Any) -> bool:
+    return value is np.ma.masked or (isinstance(value, Decimal) and value.is_snan())
 
 
 def _key_at(value: Any, values: Any) -> Hashable:
@@ -175,7 +183,10 @@ def _arrow_keys(distinct: Any) -> list[Hashable]:
     elif pa.types.is_date(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         keys = [canonical_key(value) for value in distinct.to_pylist()]
     elif pa.types.is_time64(kind) and kind.unit == "ns":
-        keys = [canonical_key(value) for value in distinct.cast(pa.time64("us")).to_pylist()]
+        try:
+            keys = distinct.cast(pa.time64("us")).to_pylist()
+        except pa.ArrowInvalid:
+            raise _finer_than_python("times of day with nanoseconds") from None
     else:  # integers, booleans, strings, bytes, times of day: canonical as they are
         keys = distinct.to_pylist()
     return keys
@@ -200,10 +211,14 @@ def _aware(distinct: Any) -> list[Any]:
     if distinct.type.unit == "ns":
         micros = distinct.cast(pa.timestamp("us", tz="UTC"), safe=False)
         if not micros.cast(pa.timestamp("ns", tz="UTC")).equals(distinct.cast(pa.timestamp("ns", tz="UTC"))):
-            raise ArgumentTypeError(
-                "A key must be exact in Python; got a column of datetimes with a time zone and nanoseconds. "
-                "Round it to microseconds, or take the time zone away."
-            )
+            raise _finer_than_python("datetimes with a time zone and nanoseconds")
         distinct = micros
     listed: list[Any] = distinct.cast(pa.timestamp("us", tz="UTC")).to_pylist()
     return listed
+
+
+def _finer_than_python(what: str) -> ArgumentTypeError:
+    return ArgumentTypeError(
+        f"A key must have an exact Python object; got a column of {what}. Round it to microseconds, or count "
+        "nanoseconds as whole numbers."
+    )

@@ -50,13 +50,17 @@ class Vocabulary:
     def __init__(self) -> None:
         self._keys: list[Hashable] = []
         self._counts: np.ndarray | None = np.zeros(0, np.int64)  # None: never counted
-        self._rows: dict[Hashable, int] = {}  # identity of a key, of UNKNOWN, of PADDING, of None -> row
+        # identity of a key -> row; the reserved rows are found here too, by what decode gives for them
+        self._rows: dict[Hashable, int] = {
+            PADDING: _PADDING_ROW,
+            UNKNOWN: _UNKNOWN_ROW,
+            None: _MISSING_ROW,
+        }
         # What follows is built from the keys when first needed, for speed alone.
         self._shown: list[Any] | None = None
         self._decoder: np.ndarray | None = None
         self._arrow_text: tuple[Any, np.ndarray] | None = None
         self._holds_text_only: bool | None = None
-        self._index([])
 
     # ---- making one
 
@@ -308,7 +312,7 @@ class Vocabulary:
         codes, distinct = factor_column(as_column(keys, owner="Vocabulary.add", argument="keys"))
         order, counts = _by_first_appearance(codes, distinct)
         new = [distinct[n] for n in order.tolist() if identity(distinct[n]) not in self._rows]
-        self._index([*self._keys, *new])
+        self._index(new)
         if self._counts is not None:
             grown = np.zeros(len(self._keys), np.int64)
             grown[: len(self._counts)] = self._counts
@@ -319,14 +323,10 @@ class Vocabulary:
 
     # ---- inside
 
-    def _index(self, keys: list[Hashable]) -> None:
-        known = len(self._rows)
-        if known == 0:
-            self._rows = {PADDING: _PADDING_ROW, UNKNOWN: _UNKNOWN_ROW, None: _MISSING_ROW}
-            known = _FIRST_ROW
-        start = known - _FIRST_ROW
-        self._rows.update(zip(map(identity, keys[start:]), range(known, len(keys) + _FIRST_ROW), strict=True))
-        self._keys = keys
+    def _index(self, new: list[Hashable]) -> None:
+        """Give new keys the rows after all others."""
+        self._rows.update(zip(map(identity, new), range(self.n_rows, self.n_rows + len(new)), strict=True))
+        self._keys += new
         self._forget()
 
     def _forget(self) -> None:
@@ -338,7 +338,7 @@ class Vocabulary:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__()  # type: ignore[misc]
         self._counts = state["counts"]
-        self._index(list(state["keys"]))
+        self._index(state["keys"])
 
     def _encode_column(self, column: Any) -> np.ndarray:
         if isinstance(column, (list, np.ndarray)):
@@ -346,6 +346,10 @@ class Vocabulary:
                 return self._encode_objects(column)
         elif not isinstance(column, Coded) and _is_arrow_text(column):
             return self._encode_arrow_text(column)
+        return self._encode_distinct(column)
+
+    def _encode_distinct(self, column: Any) -> np.ndarray:
+        """Any column: reduced to its distinct keys, each of which is looked up once."""
         codes, keys = factor_column(column)
         table = np.fromiter((self._rows.get(identity(k), _UNKNOWN_ROW) for k in keys), np.int64, len(keys))
         return table[codes]
@@ -365,14 +369,15 @@ class Vocabulary:
         try:
             rows = np.fromiter(map(self._rows.get, values, repeat(_UNKNOWN_ROW)), np.int64, n)
         except TypeError:  # something without a hash: the general path says what and where
-            rows = np.full(n, _UNKNOWN_ROW)
+            return self._encode_distinct(values)
         lost = np.flatnonzero(rows == _UNKNOWN_ROW)
-        if len(lost):
-            rest = [values[n] for n in lost.tolist()]
-            if set(map(type, rest)) != {str}:
-                codes, keys = factor_column(rest if len(rest) < n else values)
-                is_none = np.fromiter((key is None for key in keys), bool, len(keys))
-                rows[lost[is_none[codes]]] = _MISSING_ROW
+        rest = [values[n] for n in lost.tolist()]
+        if not set(map(type, rest)) <= {str}:
+            try:
+                rows[lost] = self._encode_distinct(rest)
+            except ArgumentTypeError:
+                self._encode_distinct(values)  # raises too, with the position among all values
+                raise
         return rows
 
     def _encode_arrow_text(self, values: Any) -> np.ndarray:
@@ -447,9 +452,8 @@ def _is_encodable(text: str) -> bool:
 def _value_at(column: Any, position: int) -> Hashable:
     if isinstance(column, Coded):
         return _value_at(column.levels, int(column.codes[position]))
-    if isinstance(column, np.ndarray) and column.dtype.kind in "mM":
-        return factor_column(column[position : position + 1])[1][0]
-    return canonical_key(column[position])
+    codes, keys = factor_column(column[position : position + 1])
+    return keys[codes[0]]
 
 
 def _by_first_appearance(codes: np.ndarray, keys: list[Hashable]) -> tuple[np.ndarray, np.ndarray]:
