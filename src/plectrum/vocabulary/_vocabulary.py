@@ -1,19 +1,18 @@
 """Vocabulary: key -> row, and back."""
 
-from collections.abc import Hashable, Iterator, Sequence
-from itertools import repeat
+from collections.abc import Hashable, Iterator
 from typing import Any, Literal, Self
 
 import numpy as np
 
 from plectrum.errors import ArgumentError, ArgumentTypeError, RowOutOfRangeError, UnknownKeyError
+from plectrum.vocabulary._arguments import as_counts, check_distinct, check_size
 from plectrum.vocabulary._containers import Coded, as_column
+from plectrum.vocabulary._counting import by_falling_count, by_first_appearance
 from plectrum.vocabulary._factor import factor_column
+from plectrum.vocabulary._index import FIRST_ROW, MISSING_ROW, PADDING_ROW, UNKNOWN_ROW, RowIndex
 from plectrum.vocabulary._keys import PADDING, UNKNOWN, canonical_key, identity
 from plectrum.vocabulary._nearest import nearest_keys
-
-_PADDING_ROW, _UNKNOWN_ROW, _MISSING_ROW = 0, 1, 2
-_FIRST_ROW = 3
 
 
 class Vocabulary:
@@ -43,24 +42,16 @@ class Vocabulary:
     ['rome', <unknown>, None]
     """
 
-    padding_row: int = _PADDING_ROW
-    unknown_row: int = _UNKNOWN_ROW
-    missing_row: int = _MISSING_ROW
+    padding_row: int = PADDING_ROW
+    unknown_row: int = UNKNOWN_ROW
+    missing_row: int = MISSING_ROW
 
     def __init__(self) -> None:
         self._keys: list[Hashable] = []
         self._counts: np.ndarray | None = np.zeros(0, np.int64)  # None: never counted
-        # identity of a key -> row; the reserved rows are found here too, by what decode gives for them
-        self._rows: dict[Hashable, int] = {
-            PADDING: _PADDING_ROW,
-            UNKNOWN: _UNKNOWN_ROW,
-            None: _MISSING_ROW,
-        }
-        # What follows is built from the keys when first needed, for speed alone.
-        self._shown: list[Any] | None = None
-        self._decoder: np.ndarray | None = None
-        self._arrow_text: tuple[Any, np.ndarray] | None = None
-        self._holds_text_only: bool | None = None
+        self._rows = RowIndex()
+        self._shown: list[Any] | None = None  # what `keys` hands out, and
+        self._decoder: np.ndarray | None = None  # the keys as an array: both made when first needed
 
     # ---- making one
 
@@ -98,15 +89,15 @@ class Vocabulary:
         >>> Vocabulary.learn("to be or not to be".split(), max_size=2).keys
         ['to', 'be']
         """
-        _check_size("min_count", min_count, "Vocabulary.learn", least=1)
+        check_size("min_count", min_count, "Vocabulary.learn", least=1)
         if max_size is not None:
-            _check_size("max_size", max_size, "Vocabulary.learn", least=0)
+            check_size("max_size", max_size, "Vocabulary.learn", least=0)
         codes, keys = factor_column(as_column(values, owner="Vocabulary.learn"))
-        order, counts = _by_falling_count(codes, keys)
+        order, counts = by_falling_count(codes, keys)
         kept = order[counts[order] >= min_count][:max_size]
         made = cls()
         made._counts = counts[kept]
-        made._index([keys[n] for n in kept.tolist()])
+        made._append([keys[n] for n in kept.tolist()])
         return made
 
     @classmethod
@@ -131,10 +122,10 @@ class Vocabulary:
         [5]
         """
         codes, distinct = factor_column(as_column(keys, owner="Vocabulary.from_keys", argument="keys"))
-        _check_distinct(codes, distinct)
+        check_distinct(codes, distinct)
         made = cls()
-        made._counts = None if counts is None else _as_counts(counts, len(codes))
-        made._index([distinct[n] for n in codes.tolist()])
+        made._counts = None if counts is None else as_counts(counts, len(codes))
+        made._append([distinct[n] for n in codes.tolist()])
         return made
 
     # ---- what it holds
@@ -154,7 +145,7 @@ class Vocabulary:
     @property
     def n_rows(self) -> int:
         """``len(v) + 3``: the number of rows of a table for this vocabulary."""
-        return len(self._keys) + _FIRST_ROW
+        return len(self._keys) + FIRST_ROW
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -164,7 +155,7 @@ class Vocabulary:
 
     def __contains__(self, key: object) -> bool:
         try:
-            return self._rows.get(identity(canonical_key(key)), _UNKNOWN_ROW) >= _FIRST_ROW
+            return (self._rows.get(canonical_key(key)) or 0) >= FIRST_ROW
         except (ArgumentTypeError, TypeError):
             return False
 
@@ -215,7 +206,7 @@ class Vocabulary:
                 "give keys that are not here row 1."
             )
         column = as_column(values, owner="Vocabulary.encode")
-        rows = self._encode_column(column)
+        rows = self._rows.encode(column)
         if unknown == "error":
             self._refuse_unknown(rows, column)
         return rows
@@ -234,7 +225,7 @@ class Vocabulary:
         3
         """
         wanted = canonical_key(key)
-        row = self._rows.get(identity(wanted))
+        row = self._rows.get(wanted)
         if row is None:
             raise UnknownKeyError(wanted, nearest=self.nearest_keys(wanted))
         return row
@@ -310,27 +301,23 @@ class Vocabulary:
         (['c'], [3, 4, 5], [2, 1, 2])
         """
         codes, distinct = factor_column(as_column(keys, owner="Vocabulary.add", argument="keys"))
-        order, counts = _by_first_appearance(codes, distinct)
-        new = [distinct[n] for n in order.tolist() if identity(distinct[n]) not in self._rows]
-        self._index(new)
+        order, counts = by_first_appearance(codes, distinct)
+        new = [distinct[n] for n in order.tolist() if self._rows.get(distinct[n]) is None]
+        self._append(new)
         if self._counts is not None:
             grown = np.zeros(len(self._keys), np.int64)
             grown[: len(self._counts)] = self._counts
-            at = [self._rows[identity(distinct[n])] - _FIRST_ROW for n in order.tolist()]
-            grown[at] += counts[order]
+            at = [self._rows.get(distinct[n]) for n in order.tolist()]
+            grown[np.array(at, np.int64) - FIRST_ROW] += counts[order]
             self._counts = grown
         return new
 
     # ---- inside
 
-    def _index(self, new: list[Hashable]) -> None:
-        """Give new keys the rows after all others."""
-        self._rows.update(zip(map(identity, new), range(self.n_rows, self.n_rows + len(new)), strict=True))
+    def _append(self, new: list[Hashable]) -> None:
+        self._rows.add(new)
         self._keys += new
-        self._forget()
-
-    def _forget(self) -> None:
-        self._shown = self._decoder = self._arrow_text = self._holds_text_only = None
+        self._shown = self._decoder = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {"keys": self._keys, "counts": self._counts}
@@ -338,71 +325,10 @@ class Vocabulary:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__()  # type: ignore[misc]
         self._counts = state["counts"]
-        self._index(state["keys"])
-
-    def _encode_column(self, column: Any) -> np.ndarray:
-        if isinstance(column, (list, np.ndarray)):
-            if (isinstance(column, list) or column.dtype == object) and self._is_text_only():
-                return self._encode_objects(column)
-        elif not isinstance(column, Coded) and _is_arrow_text(column):
-            return self._encode_arrow_text(column)
-        return self._encode_distinct(column)
-
-    def _encode_distinct(self, column: Any) -> np.ndarray:
-        """Any column: reduced to its distinct keys, each of which is looked up once."""
-        codes, keys = factor_column(column)
-        table = np.fromiter((self._rows.get(identity(k), _UNKNOWN_ROW) for k in keys), np.int64, len(keys))
-        return table[codes]
-
-    def _is_text_only(self) -> bool:
-        if self._holds_text_only is None:
-            self._holds_text_only = all(type(key) is str for key in self._keys)
-        return self._holds_text_only
-
-    def _encode_objects(self, values: Sequence[Any] | np.ndarray) -> np.ndarray:
-        """Python objects, when all keys are strings: nothing but an equal string is found by the dictionary.
-
-        What is not found is unknown, or missing in a form that a dictionary does not know (NaN), or not a key
-        at all; the general path tells which.
-        """
-        n = len(values)
-        try:
-            rows = np.fromiter(map(self._rows.get, values, repeat(_UNKNOWN_ROW)), np.int64, n)
-        except TypeError:  # something without a hash: the general path says what and where
-            return self._encode_distinct(values)
-        lost = np.flatnonzero(rows == _UNKNOWN_ROW)
-        rest = [values[n] for n in lost.tolist()]
-        if not set(map(type, rest)) <= {str}:
-            try:
-                rows[lost] = self._encode_distinct(rest)
-            except ArgumentTypeError:
-                self._encode_distinct(values)  # raises too, with the position among all values
-                raise
-        return rows
-
-    def _encode_arrow_text(self, values: Any) -> np.ndarray:
-        """Strings in Arrow memory: looked up there, without making Python objects of them."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        if values.type not in (pa.string(), pa.large_string()):
-            values = values.cast(pa.large_string())
-        if self._arrow_text is None:
-            texts, rows = [], []
-            for row, key in enumerate(self._keys, _FIRST_ROW):
-                if type(key) is str and _is_encodable(key):
-                    texts.append(key)
-                    rows.append(row)
-            self._arrow_text = pa.array(texts, pa.large_string()), np.array([*rows, _UNKNOWN_ROW], np.int64)
-        texts, table = self._arrow_text
-        found = pc.index_in(values, texts.cast(values.type))
-        rows = table[found.fill_null(len(texts)).to_numpy(zero_copy_only=False)]
-        if values.null_count:
-            rows[values.is_null().to_numpy(zero_copy_only=False)] = _MISSING_ROW
-        return rows
+        self._append(state["keys"])
 
     def _refuse_unknown(self, rows: np.ndarray, column: Any) -> None:
-        lost = np.flatnonzero(rows == _UNKNOWN_ROW)
+        lost = np.flatnonzero(rows == UNKNOWN_ROW)
         if not len(lost):
             return
         position = int(lost[0])
@@ -433,79 +359,8 @@ class Vocabulary:
         )
 
 
-def _is_arrow_text(column: Any) -> bool:
-    import pyarrow as pa
-
-    kind = column.type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
-def _is_encodable(text: str) -> bool:
-    """Whether UTF-8 has this string; a lone surrogate is a legal key that Arrow memory cannot hold."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _value_at(column: Any, position: int) -> Hashable:
     if isinstance(column, Coded):
         return _value_at(column.levels, int(column.codes[position]))
     codes, keys = factor_column(column[position : position + 1])
     return keys[codes[0]]
-
-
-def _by_first_appearance(codes: np.ndarray, keys: list[Hashable]) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of the keys that occur, in order of first appearance, without missing; and counts of all."""
-    counts = np.bincount(codes, minlength=len(keys))
-    first = np.full(len(keys), len(codes))
-    first[codes[::-1]] = np.arange(len(codes))[::-1]  # the last write wins: the first appearance
-    seen = np.flatnonzero(counts)
-    order = seen[np.argsort(first[seen], kind="stable")]
-    missing = next((n for n, key in enumerate(keys) if key is None), -1)
-    reserved = {n for n, key in enumerate(keys) if key is UNKNOWN or key is PADDING} | {missing}
-    return order[~np.isin(order, list(reserved))], counts
-
-
-def _by_falling_count(codes: np.ndarray, keys: list[Hashable]) -> tuple[np.ndarray, np.ndarray]:
-    order, counts = _by_first_appearance(codes, keys)
-    return order[np.argsort(-counts[order], kind="stable")], counts
-
-
-def _check_size(name: str, value: Any, owner: str, *, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ArgumentError(
-            f"`{name}` of `{owner}` must be a whole number of {least} or more; got {value!r}. "
-            f"{'Use 1 to keep every key.' if name == 'min_count' else 'Use None to keep every key.'}"
-        )
-
-
-def _check_distinct(codes: np.ndarray, distinct: list[Hashable]) -> None:
-    advice = "Vocabulary.learn counts repeated keys and leaves missing ones out."
-    for n, key in enumerate(distinct):
-        if key is None or key is UNKNOWN or key is PADDING:
-            at = np.flatnonzero(codes == n)
-            if len(at):
-                raise ArgumentError(
-                    f"`keys` of `Vocabulary.from_keys` must not be missing; got {key!r} at position "
-                    f"{at[0]:,}, {len(at):,} of {len(codes):,} values. {advice}"
-                )
-    counts = np.bincount(codes, minlength=len(distinct))
-    if counts.max(initial=0) > 1:
-        first = int(np.flatnonzero(counts[codes] > 1)[0])
-        again = np.flatnonzero(codes == codes[first])
-        raise ArgumentError(
-            f"`keys` of `Vocabulary.from_keys` must be distinct; got {distinct[codes[first]]!r} at positions "
-            f"{again[0]:,} and {again[1]:,}, {int((counts > 1).sum()):,} keys stand more than once. {advice}"
-        )
-
-
-def _as_counts(counts: Any, n: int) -> np.ndarray:
-    numbers = np.asarray(counts)
-    if numbers.shape != (n,) or numbers.dtype.kind not in "iu" or (n and numbers.min() < 0):
-        raise ArgumentError(
-            f"`counts` of `Vocabulary.from_keys` must be {n:,} whole numbers of 0 or more, one per key; got "
-            f"shape {numbers.shape} of dtype {numbers.dtype}. Leave it out when the keys were not counted."
-        )
-    return numbers.astype(np.int64)
