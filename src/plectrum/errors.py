@@ -14,6 +14,10 @@ PlectrumError
 ├── OptimizerError           (RuntimeError)    an optimizer is asked for what it cannot do correctly
 └── OptionalDependencyError  (ImportError)     an optional library is not installed
 
+PlectrumWarning              (UserWarning)     what is worth knowing, and no reason to stop
+├── SmallDataWarning                           too few rows to learn something that means anything
+└── UnseenKeysWarning                          much of a column, at prediction, was never seen in training
+
 Every message has four parts, in order: which argument of what; what it must be; what came (the value, its
 position, how many); what to do about it. The values stand on the exception as attributes too.
 """
@@ -190,3 +194,15 @@ class OptionalDependencyError(PlectrumError, ImportError):
             f"{purpose} needs the package `{package}`, which is not installed. Run: pip install {package}"
         )
         self.package, self.purpose = package, purpose
+
+
+class PlectrumWarning(UserWarning):
+    """The root of every warning that plectrum gives."""
+
+
+class SmallDataWarning(PlectrumWarning):
+    """Too few rows to learn something that means anything."""
+
+
+class UnseenKeysWarning(PlectrumWarning):
+    """Much of a column, at prediction, was never seen in training."""

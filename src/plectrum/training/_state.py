@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from plectrum import formats
 from plectrum.errors import FormatError
 
 _SKELETON = "plectrum.state"
@@ -34,21 +34,16 @@ def save_state(path: str | os.PathLike[str], state: Any) -> None:
 
     Examples
     --------
-    >>> import tempfile, torch
-    >>> file = Path(tempfile.mkdtemp()) / "s.safetensors"
+    >>> import pathlib, tempfile, torch
+    >>> file = pathlib.Path(tempfile.mkdtemp()) / "s.safetensors"
     >>> save_state(file, {"epoch": 3, "moments": {0: torch.ones(2)}})
     >>> load_state(file)
     {'epoch': 3, 'moments': {0: tensor([1., 1.])}}
     """
     tensors: dict[str, torch.Tensor] = {}
     skeleton = json.dumps(_take_apart(state, tensors))
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with formats.atomic_path(path) as beside:
         save_file(tensors, beside, metadata={_SKELETON: skeleton})
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def load_state(path: str | os.PathLike[str]) -> Any:

@@ -1,0 +1,157 @@
+"""`EmbeddingClassifier`: a class predicted from columns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import ClassifierMixin
+from sklearn.utils import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from torch import Tensor
+
+from plectrum import formats
+from plectrum.errors import DataError
+from plectrum.tabular._base import EmbeddingModel
+from plectrum.tabular._input import read_target
+from plectrum.tabular._losses import RowLoss, binary_log_loss, log_loss
+
+
+class EmbeddingClassifier(ClassifierMixin, EmbeddingModel):
+    """Learns a vector for each level of each categorical column by predicting a class.
+
+    PARAMETERS
+
+    Examples
+    --------
+    >>> import numpy as np, plectrum
+    >>> rng = np.random.default_rng(0)
+    >>> animal = rng.choice(["cow", "eagle", "hen"], 300)
+    >>> y = np.where(animal == "cow", "mammal", "bird")
+    >>> model = plectrum.EmbeddingClassifier(hidden=(16,), random_state=0).fit(animal[:, None], y)
+    >>> model.predict([["cow"], ["hen"]]).tolist()
+    ['mammal', 'bird']
+    """
+
+    def __init__(
+        self,
+        *,
+        embedding_dim: Any = "auto",
+        hidden: Sequence[int] = (200, 100),
+        class_weight: Any = None,
+        activation: str = "relu",
+        normalization: str = "batch",
+        embedding_dropout: float = 0.0,
+        dropout: float = 0.0,
+        epochs: int | str = "auto",
+        batch_size: int | str = "auto",
+        learning_rate: float = 1e-2,
+        schedule: str = "one-cycle",
+        weight_decay: float = 1e-2,
+        validation_fraction: float = 0.1,
+        validation: str = "random",
+        validation_column: str | None = None,
+        patience: int | None = None,
+        categorical: Sequence[Any] | None = None,
+        numeric: Sequence[Any] | None = None,
+        kinds: Mapping[Any, str] | None = None,
+        min_count: int = 1,
+        unknown_rate: float = 0.02,
+        numeric_scaling: str = "robust",
+        number_embedding: str = "none",
+        number_embedding_dim: int = 8,
+        n_networks: int = 1,
+        warm_start: bool = False,
+        random_state: Any = None,
+    ) -> None:
+        self.embedding_dim = embedding_dim
+        self.hidden = hidden
+        self.class_weight = class_weight
+        self.activation = activation
+        self.normalization = normalization
+        self.embedding_dropout = embedding_dropout
+        self.dropout = dropout
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.schedule = schedule
+        self.weight_decay = weight_decay
+        self.validation_fraction = validation_fraction
+        self.validation = validation
+        self.validation_column = validation_column
+        self.patience = patience
+        self.categorical = categorical
+        self.numeric = numeric
+        self.kinds = kinds
+        self.min_count = min_count
+        self.unknown_rate = unknown_rate
+        self.numeric_scaling = numeric_scaling
+        self.number_embedding = number_embedding
+        self.number_embedding_dim = number_embedding_dim
+        self.n_networks = n_networks
+        self.warm_start = warm_start
+        self.random_state = random_state
+
+    def _read_target(self, y: Any) -> np.ndarray:
+        y = read_target(y, owner=type(self).__name__, numeric=False)
+        check_classification_targets(y)
+        return y
+
+    def _inspect_target(self, y: np.ndarray) -> None:
+        self.classes_ = np.unique(y)
+        if len(self.classes_) < 2:
+            raise DataError(
+                f"`y` of `{type(self).__name__}` must hold at least two classes; got one class, "
+                f"{self.classes_[0]!r}, in all {len(y):,} rows. There is nothing to tell apart."
+            )
+
+    def _row_weights(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
+        if self.class_weight is None:
+            return weight
+        by_row: np.ndarray = compute_sample_weight(self.class_weight, y)
+        return by_row if weight is None else by_row * weight
+
+    def _encode_target(self, y: np.ndarray) -> Tensor:
+        codes = np.searchsorted(self.classes_, y)
+        known = self.classes_[np.minimum(codes, len(self.classes_) - 1)] == y
+        if not known.all():
+            first = int(np.argmin(known))
+            raise DataError(
+                f"`y` of `{type(self).__name__}` must hold the classes {self.classes_.tolist()}; got "
+                f"{y[first]!r} at row {first:,}. Leave these rows out, or fit anew."
+            )
+        target = torch.from_numpy(codes)
+        return target.float() if len(self.classes_) == 2 else target
+
+    def _loss(self) -> RowLoss:
+        return binary_log_loss if len(self.classes_) == 2 else log_loss
+
+    def _first_output(self, y: np.ndarray, weight: np.ndarray | None) -> Tensor:
+        codes = np.searchsorted(self.classes_, y)
+        shares = np.bincount(codes, weights=weight, minlength=len(self.classes_)) + 0.5
+        logs = torch.from_numpy(np.log(shares / shares.sum())).float()
+        return logs[1:] - logs[:1] if len(self.classes_) == 2 else logs
+
+    def _target_record(self) -> dict[str, Any]:
+        return {"classes": formats.keys_to_json(self.classes_.tolist()), "dtype": self.classes_.dtype.str}
+
+    def _restore_target(self, record: dict[str, Any]) -> None:
+        self.classes_ = np.array(formats.keys_from_json(record["classes"]), dtype=record["dtype"])
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class, float64 (n, n_classes), in the order of ``classes_``."""
+        shares = [_probabilities(output) for output in self._raw_outputs(X)]
+        return torch.stack(shares).mean(0).numpy()
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class of each row (n,)."""
+        return self.classes_[self.predict_proba(X).argmax(1)]
+
+
+def _probabilities(output: Tensor) -> Tensor:
+    """Logits (n,) or (n, n_classes) float32 -> probabilities (n, n_classes) float64."""
+    output = output.double()
+    if output.ndim == 1:
+        positive = torch.sigmoid(output)
+        return torch.stack([1 - positive, positive], 1)
+    return torch.softmax(output, 1)
