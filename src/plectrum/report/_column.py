@@ -58,9 +58,8 @@ def _sizes(table: Table, noun: str) -> str:
     parts = [f"{number(n)} {noun}{'s' if n != 1 else ''}", f"{dim} number{'s' if dim != 1 else ''} each"]
     counts = table.counts[np.isfinite(table.counts)]
     if len(counts):
-        parts.append(
-            f"seen {number(float(np.median(counts)))} times in the middle, {number(counts.max())} at most"
-        )
+        middle, most = number(round(float(np.median(counts)))), number(int(counts.max()))
+        parts.append(f"a typical one seen {middle} times, the commonest {most}")
     if table.n_left_out:
         parts.append(f"the {number(len(table.labels))} seen most are shown")
     return f'<p class="sizes">{" · ".join(parts)}</p>'
@@ -78,7 +77,9 @@ def _honesty_line(honesty: Honesty | None, noun: str) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %" if share >= 0.1 or share == 0 else f"{100 * share:.1f} %"
+    """Return a share with two digits that count."""
+    percent = 100 * share
+    return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.2g} %"
 
 
 def _live(i: int, table: Table, noun: str) -> str:

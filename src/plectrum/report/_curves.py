@@ -1,6 +1,7 @@
 """Drawings without a script, as SVG that CSS colours: the loss curves, and a still picture of a map."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,31 +28,33 @@ def loss_curves(history: Sequence[dict[str, Any]], baselines: Sequence[Baseline]
     valid = _points(history, "valid_loss")
     if len(train) < 2:
         return ""
-    height, left, right, top, bottom = (260 if width > 500 else 220), 52, (150 if width > 500 else 14), 14, 34
+    height, left, right, top, bottom = (280 if width > 500 else 230), 56, (190 if width > 500 else 14), 14, 34
     values = [v for _, v in train + valid]
     low, high = min(values), max(values)
     shown = [b for b in baselines if b.value <= high + 1.5 * (high - low) and b.value >= low - (high - low)]
     low, high = min([low, *(b.value for b in shown)]), max([high, *(b.value for b in shown)])
-    margin = 0.06 * (high - low) or 0.5 * abs(high) or 1.0
-    low, high = low - margin, high + margin
+    logs = low > 0 and high > 5 * low  # so that the end, where it is decided, can be read
+    scale: Callable[[float], float] = math.log if logs else float
+    margin = 0.06 * (scale(high) - scale(low)) or 0.5 * abs(high) or 1.0
+    bottom_end, top_end = scale(low) - margin, scale(high) + margin
     first, last = train[0][0], train[-1][0]
 
     def x(epoch: float) -> float:
         return left + (epoch - first) / ((last - first) or 1) * (width - left - right)
 
     def y(loss: float) -> float:
-        return top + (high - loss) / (high - low) * (height - top - bottom)
+        return top + (top_end - scale(loss)) / (top_end - bottom_end) * (height - top - bottom)
 
     parts = [
         f'<svg class="curves" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
         f'aria-label="Loss on training and held-out rows over {len(train)} epochs">'
     ]
-    for tick in _ticks(low, high):
+    for tick in _log_ticks(low, high) if logs else _ticks(low - margin, high + margin):
         parts.append(
             f'<line class="grid" x1="{left}" x2="{width - right}" y1="{y(tick):.1f}" y2="{y(tick):.1f}"/>'
         )
         parts.append(
-            f'<text class="tick" x="{left - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{number(tick)}</text>'
+            f'<text class="tick" x="{left - 8}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:,g}</text>'
         )
     parts += [
         f'<text class="tick" x="{x(epoch):.1f}" y="{height - 12}" text-anchor="middle">{epoch}</text>'
@@ -110,9 +113,13 @@ def _names_at_the_end(ends: list[tuple[float, str, str]], width: int, right: int
         for i in range(len(places) - 2, -1, -1):
             places[i] = min(places[i], places[i + 1] - 15)
     return "".join(
-        f'<text class="{kind}" x="{width - right + 10}" y="{place + 4:.1f}">{escape(name, longest=22)}</text>'
+        f'<text class="{kind}" x="{width - right + 10}" y="{place + 4:.1f}">{escape(_short(name))}</text>'
         for place, (_, kind, name) in zip(places, ends, strict=True)
     )
+
+
+def _short(name: str) -> str:
+    return name if len(name) < 31 else name[:29] + "…"
 
 
 def _ticks(low: float, high: float) -> list[float]:
@@ -120,6 +127,12 @@ def _ticks(low: float, high: float) -> list[float]:
     size = 10.0 ** np.floor(np.log10(rough))
     step = next(s * size for s in (1, 2, 2.5, 5, 10) if s * size >= rough)
     return [float(t) for t in np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step]
+
+
+def _log_ticks(low: float, high: float) -> list[float]:
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [s * 10.0**p for p in powers for s in (1, 2, 5) if low <= s * 10.0**p <= high]
+    return ticks if len(ticks) <= 7 else [t for t in ticks if f"{t:e}"[0] == "1"]
 
 
 def _whole_ticks(first: float, last: float, most: int) -> list[int]:

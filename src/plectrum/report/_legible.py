@@ -99,21 +99,18 @@ def number(value: float | None, digits: int = 4) -> str:
     Examples
     --------
     >>> number(12.34567), number(4112), number(1234567.8), number(None), number(0.00001234)
-    ('12.35', '4,112', '1,234,568', '–', '1.234e-05')
+    ('12.35', '4,112', '1,234,568', '–', '1.23e-05')
     """
     if value is None or math.isnan(value):
         return "–"
     if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e15):
         return f"{int(value):,}".replace("-", "−")
     size = abs(value)
-    if size >= 10 ** (digits - 1):
-        text = f"{value:,.0f}"
-    elif size < 1e-4:
-        return f"{value:.{digits}g}"
-    else:
-        whole = len(str(int(size))) if size >= 1 else 0
-        text = f"{value:,.{max(digits - max(whole, 1), 0)}f}"
-    return text.replace("-", "−")
+    if size < 1e-4:
+        return f"{value:.{digits - 1}g}".replace("-", "−", 1 if value < 0 else 0)
+    before = math.floor(math.log10(size)) + 1  # digits before the point; below 0.1 not positive
+    after = max(digits - before, 0) if size >= 1 else digits - 1 - before
+    return f"{value:,.{after}f}".replace("-", "−")
 
 
 def seconds(value: float | None) -> str:

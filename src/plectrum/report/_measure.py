@@ -39,7 +39,8 @@ class Axis:
 def unit_rows(matrix: Floats) -> Floats:
     """Return the rows scaled to length 1; a zero row stays zero."""
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
-    return matrix / np.where(lengths > 0, lengths, np.float32(1))
+    lengths[lengths == 0] = 1
+    return np.asarray(matrix / lengths, np.float32)
 
 
 def nearest_rows(unit: Floats, rows: NDArray[np.int64], k: int) -> NDArray[np.int64]:

@@ -91,12 +91,15 @@ def results(record: Any) -> str:
         return ""
     names = list(dict.fromkeys(name for r in found for name in r.get("scores", {})))
     metric = (record.get("target") or {}).get("metric") or (names[0] if names else "")
-    names = [metric, *(name for name in names if name != metric)]
+    names = [metric, *(name for name in names if name not in (metric, "loss"))]
     sign = -1 if metric in _MORE_IS_BETTER else 1
     worst = float("inf")
     ordered = sorted(found, key=lambda r: worst if (s := _score(r, metric)) is None else sign * s)
     longest = max((abs(s) for r in found if (s := _score(r, metric)) is not None), default=1.0) or 1.0
-    heads = "".join(f'<th scope="col" class="number">{escape(METRICS.get(n, n))}</th>' for n in names)
+    heads = "".join(
+        f'<th scope="col" class="number{" extra" if i else ""}">{escape(METRICS.get(n, n))}</th>'
+        for i, n in enumerate(names)
+    )
     lines = "".join(_result_line(r, names, longest, first=i == 0) for i, r in enumerate(ordered))
     return (
         '<section id="results"><h2>On rows that no model saw</h2><div class="scroll"><table class="results">'
@@ -119,7 +122,7 @@ def _result_line(result: Any, names: list[str], longest: float, *, first: bool) 
                 '<rect class="rail" width="100" height="6"/>'
                 f'<rect class="value" width="{share:.1f}" height="6"/></svg>'
             )
-        cells.append(f'<td class="number{" main" if i == 0 else ""}">{number(score)}{bar}</td>')
+        cells.append(f'<td class="number {"extra" if i else "main"}">{number(score)}{bar}</td>')
     best = ' <span class="mark">best</span>' if first else ""
     return (
         f'<tr class="{kind}"><th scope="row">{escape(result["name"], longest=80)}{best}{note}</th>'

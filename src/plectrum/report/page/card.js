@@ -78,7 +78,7 @@ function neighboursOf(table, row, near, onPick) {
   const withEffect = near.some((found) => effectBetween(table, row, found.row) !== null);
   const body = el("tbody");
   for (const { row: other, score } of near) {
-    const button = el("button", { type: "button", class: "pick" }, el("bdi", {}, table.labels[other]));
+    const button = el("button", { type: "button", class: "pick", title: table.labels[other] }, el("bdi", {}, table.labels[other]));
     button.addEventListener("click", () => onPick(other));
     const bar = el("span", { class: "closeness" });
     bar.style.width = `${Math.round(44 * Math.max(score, 0))}px`;

@@ -52,7 +52,8 @@ function scaleOf(table, name) {
   const centre = name === "effect" ? 0 : name === "target_mean" ? table.target_mean : null;
   if (centre === null || centre === undefined) return numberScale(values, colours.sequential, low, high, null, say);
   const reach = Math.max(high - centre, centre - low) || 1;
-  return numberScale(values, colours.diverging, centre - reach, centre + reach, centre, say);
+  const format = name === "effect" ? (v) => say(v, true) : say;
+  return numberScale(values, colours.diverging, centre - reach, centre + reach, centre, format);
 }
 
 function shareKept(table) {

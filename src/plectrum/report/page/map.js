@@ -75,7 +75,7 @@ class MapView {
     this.sizeValues = values;
     if (!this.width) return;
     const { n } = this.table, room = Math.sqrt((this.width * this.height) / Math.max(n, 1));
-    const most = Math.min(Math.max(0.3 * room, 2.2), 11), least = Math.min(Math.max(0.08 * room, 1), 2.6);
+    const most = Math.min(Math.max(0.3 * room, 2.2), 11), least = Math.min(Math.max(0.14 * room, 1.05), 2.6);
     let largest = 0;
     if (values) for (let i = 0; i < n; i++) if (values[i] > largest) largest = values[i];
     for (let i = 0; i < n; i++) {
@@ -154,7 +154,8 @@ class MapView {
   drawMarks(inFilm) {
     const { context, xs, ys, selected, table } = this, colours = theme(), grow = Math.min(Math.sqrt(this.zoom), 1.8);
     context.lineWidth = 1;
-    context.strokeStyle = colours.soft;
+    context.strokeStyle = colours.ink;
+    context.fillStyle = css(colours.paper);
     if (!inFilm) for (let i = table.n; i < table.all; i++) this.diamond(xs[i], ys[i], 5);
     if (selected >= 0) {
       if (table.film) this.drawPath(selected);
@@ -186,6 +187,7 @@ class MapView {
     context.lineTo(x, y + r);
     context.lineTo(x - r, y);
     context.closePath();
+    context.fill();
     context.stroke();
   }
 
@@ -197,7 +199,7 @@ class MapView {
     const { context } = this, s = this.unit * this.zoom;
     const ox = this.width / 2 + this.middle[0] - this.bounds.x * s, oy = this.height / 2 + this.middle[1] + this.bounds.y * s;
     context.strokeStyle = theme().accent;
-    context.lineWidth = 1.5;
+    context.lineWidth = 1.2;
     context.globalAlpha = 0.8;
     context.beginPath();
     film.frames.forEach((frame, f) => {
@@ -229,7 +231,7 @@ class MapView {
     context.textBaseline = "middle";
     context.lineJoin = "round";
     const marked = [this.selected, this.hovered, ...(this.selected >= 0 ? this.near.map((found) => found.row) : [])].filter((row) => row >= 0);
-    const most = Math.min(Math.max(Math.round((width * height) / 9000), 8), 70), boxes = [], seen = new Set();
+    const most = Math.min(Math.max(Math.round((width * height) / (table.n > 1500 ? 14000 : 9000)), 8), 70), boxes = this.largestDiscs(), nDiscs = boxes.length, seen = new Set();
     const consider = (row, strong) => {
       if (seen.has(row)) return;
       seen.add(row);
@@ -239,12 +241,22 @@ class MapView {
     };
     for (const row of marked) consider(row, row === this.selected || row === this.hovered);
     if (!inFilm) for (let row = table.n; row < table.all; row++) consider(row, false);
-    for (let row = 0, tried = 0; row < table.n && boxes.length < most && tried < 500; row++) {
+    for (let row = 0, tried = 0; row < table.n && boxes.length - nDiscs < most && tried < 500; row++) {
       if (xs[row] > 0 && ys[row] > 0 && xs[row] < width && ys[row] < height && table.trust[row] > 0) {
         tried++;
         consider(row, false);
       }
     }
+  }
+
+  // Where names had better not stand: on the discs that are seen best.
+  largestDiscs() {
+    const boxes = [], grow = Math.min(Math.sqrt(this.zoom), 1.8);
+    for (let row = 0; row < this.table.n && boxes.length < 80; row++) {
+      const r = 0.7 * this.radii[row] * grow, x = this.xs[row], y = this.ys[row];
+      if (r > 2.5 && x > 0 && y > 0 && x < this.width && y < this.height) boxes.push(Object.assign([x - r, y - r, x + r, y + r], { disc: true }));
+    }
+    return boxes;
   }
 
   placeName(row, x, y, boxes, strong, colours) {
@@ -266,7 +278,7 @@ class MapView {
       const [left, middle] = sides[side];
       const box = [left - 2, middle - 7, left + w + 2, middle + 7];
       if (box[0] < 0 || box[2] > this.width || box[1] < 0 || box[3] > this.height) continue;
-      if (boxes.some((b) => box[0] < b[2] && box[2] > b[0] && box[1] < b[3] && box[3] > b[1])) continue;
+      if (boxes.some((b) => (!strong || !b.disc) && box[0] < b[2] && box[2] > b[0] && box[1] < b[3] && box[3] > b[1])) continue;
       boxes.push(box);
       this.sides.set(row, side);
       context.font = font;
