@@ -196,14 +196,45 @@ def test_wrong_rows_and_keys_are_refused_and_nothing_is_frozen():
         RowOutOfRangeError, match=r"`rows_or_keys` of `Embedding.freeze` must lie in \[0, 9\); got 9"
     ):
         layer.freeze([1, 9])
-    with pytest.raises(ArgumentTypeError, match="Keys need a vocabulary"):
-        layer.freeze(torch.tensor([0.5]))
+    for wrong in (torch.tensor([0.5]), ["Berlin"], object()):
+        with pytest.raises(ArgumentTypeError, match="Make the layer with `from_keys`"):
+            layer.freeze(wrong)
     with pytest.raises(ArgumentTypeError, match="bool tensor of 9 values"):
         layer.freeze(torch.tensor([True]))
     with pytest.raises(UnknownKeyError, match="Pariss"):
         plectrum.nn.Embedding.from_keys(CITIES, 4).freeze(["Pariss"])
     assert layer.frozen_rows.tolist() == []
     assert layer.freeze([]).frozen_rows.tolist() == []
+
+
+class TestTablesUnderControl:
+    def test_rows_of_a_table_are_frozen_by_its_name(self):
+        tables = plectrum.nn.EmbeddingTables({"a.b": (6, 3), "": (4, 2)}).freeze("a.b", [1, 2]).freeze("")
+        tables.unfreeze("", [0])
+        twin = copy.deepcopy(tables)
+        for layer in (tables, twin):
+            before = {name: layer[name].detach().clone() for name in layer}
+            optimizer = torch.optim.AdamW(layer.parameters(), lr=0.1, weight_decay=0.1)
+            layer(torch.tensor([[0, 0], [1, 1], [2, 3]])).square().sum().backward()
+            optimizer.step()
+            moved = {n: (layer[n] != before[n]).any(dim=1).nonzero().flatten().tolist() for n in layer}
+            assert moved == {"a.b": [0, 3, 4, 5], "": [0]}
+
+    def test_a_table_grows_by_its_name(self):
+        tables = plectrum.nn.EmbeddingTables({"a.b": (6, 3), "": (4, 2)})
+        table, before = tables["a.b"], tables["a.b"].detach().clone()
+        tables.grow("a.b", 2)
+        assert tables["a.b"] is table
+        assert torch.equal(table[:6], before)
+        assert tables.sizes == {"a.b": (8, 3), "": (4, 2)}
+        assert tables(torch.tensor([[7, 3]])).shape == (1, 5)
+
+    def test_wrong_rows_are_refused(self):
+        tables = plectrum.nn.EmbeddingTables({"a.b": (6, 3)})
+        with pytest.raises(RowOutOfRangeError, match=r"EmbeddingTables\.freeze\('a\.b'\)"):
+            tables.freeze("a.b", [6])
+        with pytest.raises(UnknownKeyError):
+            tables.grow("a", 1)
 
 
 class TestGrowth:

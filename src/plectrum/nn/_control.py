@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor
 
-from plectrum.errors import ArgumentError, ArgumentTypeError, RowOutOfRangeError
+from plectrum.errors import ArgumentError
 from plectrum.nn._frozen import FrozenRows, frozen_rows, keep_frozen
 from plectrum.nn._grow import grow_table
+from plectrum.nn._row_arguments import Start, row_mask, starting_rows
 
 if TYPE_CHECKING:
     from torch.nn import Parameter
 
     from plectrum.vocabulary import Vocabulary
-
-Start = Literal["normal", "mean", "zeros"]
 
 
 class ControlledRows(torch.nn.Module):
@@ -116,12 +115,7 @@ class ControlledRows(torch.nn.Module):
         >>> plectrum.nn.Embedding(10, 4).grow(5).weight.shape
         torch.Size([15, 4])
         """
-        if not isinstance(n, int) or n < 0:
-            raise ArgumentError(
-                f"`n` of `{type(self).__name__}.grow` must be an int of at least 0; got {n!r}. It is the "
-                "number of rows to add, not the size to reach."
-            )
-        grow_table(self.weight, self._starting_rows(n, start))
+        grow_table(self.weight, starting_rows(f"{type(self).__name__}.grow", self.weight, n, start))
         self.num_embeddings = self.weight.shape[0]
         return self
 
@@ -158,40 +152,7 @@ class ControlledRows(torch.nn.Module):
         return self.vocabulary
 
     def _mask(self, rows_or_keys: Any, method: str) -> Tensor:
-        """Return a bool tensor (num_embeddings,), True where the row is meant."""
-        if rows_or_keys is None:
-            return torch.ones(self.num_embeddings, dtype=torch.bool, device=self.weight.device)
-        rows = rows_or_keys
-        if self.vocabulary is not None and not isinstance(rows, Tensor):
-            values = [rows] if isinstance(rows, (str, bytes)) else rows
-            rows = torch.as_tensor(self.vocabulary.encode(values, unknown="error"))
-        rows = torch.as_tensor(rows, device=self.weight.device)
-        if rows.dtype is torch.bool and rows.shape == (self.num_embeddings,):
-            return rows
-        if rows.numel() == 0:
-            rows = rows.long()
-        if rows.is_floating_point() or rows.is_complex() or rows.dtype is torch.bool:
-            raise ArgumentTypeError(
-                f"`rows_or_keys` of `{type(self).__name__}.{method}` must be keys, integer rows or a bool "
-                f"tensor of {self.num_embeddings:,} values; got a tensor of {rows.dtype} and shape "
-                f"{tuple(rows.shape)}. Keys need a vocabulary."
-            )
-        outside = ((rows < 0) | (rows >= self.num_embeddings)).nonzero()
-        if len(outside):
-            first = tuple(outside[0].tolist())
-            raise RowOutOfRangeError(
-                owner=f"{type(self).__name__}.{method}",
-                argument="rows_or_keys",
-                value=int(rows[first]),
-                position=first,
-                n_bad=len(outside),
-                n_values=rows.numel(),
-                n_rows=self.num_embeddings,
-                advice="Give rows of the table, or keys of its vocabulary.",
-            )
-        mask = torch.zeros(self.num_embeddings, dtype=torch.bool, device=self.weight.device)
-        mask[rows.long()] = True
-        return mask
+        return row_mask(f"{type(self).__name__}.{method}", rows_or_keys, self.weight, self.vocabulary)
 
     def _set_frozen(self, mask: Tensor) -> Self:
         frozen = self._held()
@@ -232,26 +193,3 @@ class ControlledRows(torch.nn.Module):
         super().__setstate__(state)  # type: ignore[no-untyped-call]
         if self._frozen is not None:
             self._hold_frozen()
-
-    def _starting_rows(self, n: int, start: Start | Tensor) -> Tensor:
-        shape = (n, self.embedding_dim)
-        if isinstance(start, Tensor):
-            if start.shape != shape:
-                raise ArgumentError(
-                    f"`start` of `{type(self).__name__}.grow` must have the shape of the new rows, "
-                    f"{shape}; got {tuple(start.shape)}. One row for each, or one of 'normal', 'mean', "
-                    "'zeros'."
-                )
-            return start.detach()
-        if start not in get_args(Start):
-            raise ArgumentError(
-                f"`start` of `{type(self).__name__}.grow` must be a tensor or one of 'normal', 'mean', "
-                f"'zeros'; got {start!r}. It says what the new rows start as."
-            )
-        table = self.weight.detach()
-        if start == "zeros" or (table.numel() == 0 and start == "mean"):
-            return table.new_zeros(shape)
-        if start == "mean":
-            return table.float().mean(dim=0).to(table.dtype).expand(shape)
-        deviation = float(table.float().std()) if table.numel() > 1 else self.embedding_dim**-0.5
-        return table.new_empty(shape).normal_(0, deviation)

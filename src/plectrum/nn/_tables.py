@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 from torch.nn.parameter import Parameter
 
 from plectrum.errors import ArgumentError, ArgumentTypeError, RowOutOfRangeError, UnknownKeyError
+from plectrum.nn._frozen import FrozenRows, keep_frozen
+from plectrum.nn._grow import grow_table
 from plectrum.nn._lookup import bad_ids_error, look_up_each
+from plectrum.nn._row_arguments import Start, row_mask, starting_rows
 
 PREFIX = "table_"
 
@@ -65,6 +69,7 @@ class EmbeddingTables(torch.nn.Module):
         self.names: tuple[str, ...] = tuple(sizes)
         self.sparse = sparse
         self.init_std = init_std
+        self._frozen: dict[str, FrozenRows] = {}
         for name in self.names:
             n_rows, dim = checked_size(name, sizes[name])
             table = Parameter(torch.empty((n_rows, dim), device=device, dtype=dtype))
@@ -114,6 +119,37 @@ class EmbeddingTables(torch.nn.Module):
     def row_parameters(self) -> Iterator[Parameter]:
         """Yield the tables; an optimizer that knows rows asks for them by this name."""
         return (self[name] for name in self.names)
+
+    def freeze(self, name: str, rows: Any = None) -> Self:
+        """Keep these rows of a table as they are (all when None), under every optimizer; return the layer.
+
+        `rows` are integers, or a bool tensor with one value per row; see `Embedding.freeze`.
+        """
+        return self._set_frozen(
+            name, row_mask(f"EmbeddingTables.freeze({name!r})", rows, self[name]), frozen=True
+        )
+
+    def unfreeze(self, name: str, rows: Any = None) -> Self:
+        """Let these rows of a table (all when None) train again; return the layer."""
+        return self._set_frozen(
+            name, row_mask(f"EmbeddingTables.unfreeze({name!r})", rows, self[name]), frozen=False
+        )
+
+    def _set_frozen(self, name: str, mask: Tensor, *, frozen: bool) -> Self:
+        held = self._frozen.setdefault(name, FrozenRows(torch.zeros_like(mask))).on(mask.device)
+        held.change(held.mask | mask if frozen else held.mask & ~mask)
+        keep_frozen(self[name], held)
+        return self
+
+    def grow(self, name: str, n: int, *, start: Start | Tensor = "normal") -> Self:
+        """Append n rows to a table, in place; return the layer. See `Embedding.grow`."""
+        grow_table(self[name], starting_rows("EmbeddingTables.grow", self[name], n, start))
+        return self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]
+        for name, frozen in self._frozen.items():
+            keep_frozen(self[name], frozen)
 
     @property
     def embedding_dim(self) -> int:
