@@ -6,7 +6,10 @@ Layout (safetensors: 8 bytes little-endian length of a JSON header, the header, 
 - ``counts`` int64 (n,), ``unknown`` (dim,), ``missing`` (dim,): only when known.
 - Keys. All text: ``key_bytes`` uint8 (UTF-8, one after the other) and ``key_ends`` int64 (n,), decoded when
   they are first looked into. Otherwise a JSON list in the metadata, each key with its type (`keys_to_json`).
-- Metadata entry ``plectrum``: a JSON object with ``version``, ``keys`` or null, and ``metadata``.
+- ``ngrams`` (n_ngram_rows, dim) and, if pruned, ``ngrams_kept`` int64 (2, n_kept): vectors for other words.
+- Metadata entry ``plectrum``: a JSON object with ``version``, ``keys`` or null, ``metadata``, and
+``subwords``
+  (``min_n``, ``max_n``, ``bucket``) when there are n-grams.
 
 Other safetensors readers open the file as well. No pickle anywhere.
 """
@@ -24,6 +27,7 @@ from plectrum.formats._damage import damaged
 from plectrum.formats._format import Format, Wanted
 from plectrum.formats._keys import keys_from_json, keys_to_json
 from plectrum.formats._record import Record
+from plectrum.formats._subwords import Subwords
 from plectrum.formats._text_keys import TextKeys, pack_text_keys
 
 _VERSION = 1
@@ -164,10 +168,11 @@ def read_native(path: Path, wanted: Wanted) -> Record:
         name: _optional(path, header, start, name, shape)
         for name, shape in {"counts": (n,), "unknown": (dim,), "missing": (dim,)}.items()
     }
+    subwords = _read_subwords(path, header, start, about, dim)
     scales = _optional(path, header, start, "scales", (n,))
     if (matrix.dtype == np.int8) != (scales is not None) or matrix.dtype.kind not in "fi":
         raise damaged(path, start, "a matrix of floats, or of int8 with `scales`", f"type {matrix.dtype}")
-    return Record(keys, matrix, **parts, metadata=about["metadata"], scales=scales)
+    return Record(keys, matrix, **parts, metadata=about["metadata"], scales=scales, subwords=subwords)
 
 
 def _about(path: Path, header: dict[str, Any]) -> dict[str, Any]:
@@ -214,6 +219,29 @@ def _optional(path: Path, header: dict[str, Any], start: int, name: str, shape: 
     return found
 
 
+def _read_subwords(
+    path: Path, header: dict[str, Any], start: int, about: dict[str, Any], dim: int
+) -> Subwords | None:
+    how = about.get("subwords")
+    if how is None:
+        return None
+    table = map_tensor(path, header, start, "ngrams")
+    kept = map_tensor(path, header, start, "ngrams_kept") if "ngrams_kept" in header else None
+    try:
+        min_n, max_n, bucket = (_as_count(how[name]) for name in ("min_n", "max_n", "bucket"))
+        if table.ndim != 2 or table.shape[1] != dim or table.dtype.kind != "f":
+            raise ValueError(f"a table of shape {table.shape}")
+        if kept is not None and (
+            kept.ndim != 2 or len(kept) != 2 or kept.dtype != np.int64 or kept.min(initial=0) < 0
+        ):
+            raise ValueError(f"kept n-grams of shape {kept.shape}")
+        return Subwords(table, min_n, max_n, bucket, kept=kept)
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(
+            path, start, f"`ngrams` of {dim} dimensions and their description", f"{error}"
+        ) from error
+
+
 def write_native(record: Record, path: Path) -> None:
     """Write a record in the native format."""
     matrix = record.matrix if record.scales is not None else record.floats()
@@ -228,6 +256,10 @@ def write_native(record: Record, path: Path) -> None:
         blob, keys_as_json = None, keys_to_json(record.keys)
     if record.counts is not None:
         tensors["counts"] = np.asarray(record.counts, np.int64)
+    if record.subwords is not None:
+        tensors["ngrams"] = record.subwords.ngram_table()
+        if record.subwords.kept is not None:
+            tensors["ngrams_kept"] = np.ascontiguousarray(record.subwords.kept)
     for name in ("unknown", "missing"):
         vector = getattr(record, name)
         if vector is not None:
@@ -235,6 +267,9 @@ def write_native(record: Record, path: Path) -> None:
     if blob is not None:
         tensors["key_bytes"] = blob  # last: its length would break the alignment of what follows
     about = {"version": _VERSION, "keys": keys_as_json, "metadata": record.metadata}
+    if record.subwords is not None:
+        how = record.subwords
+        about["subwords"] = {"min_n": how.min_n, "max_n": how.max_n, "bucket": how.bucket}
     write_safetensors(path, tensors, {"format": "plectrum", "plectrum": json.dumps(about)})
 
 
@@ -246,5 +281,5 @@ FORMAT = Format(
     read=read_native,
     write=write_native,
     keys="any",
-    holds=frozenset({"counts", "unknown", "missing", "dtype"}),
+    holds=frozenset({"counts", "unknown", "missing", "dtype", "subwords"}),
 )

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plectrum.errors import ArgumentError
+from plectrum.formats._subwords import Subwords
 
 
 @dataclass
@@ -31,6 +32,8 @@ class Record:
         Further columns, for formats that hold them (Parquet, CSV).
     scales : float32 ndarray of shape (n,), or None
         With an int8 `matrix`: what its rows are to be multiplied by.
+    subwords : Subwords, or None
+        What gives vectors to words that are no keys.
 
     Examples
     --------
@@ -46,6 +49,7 @@ class Record:
     metadata: dict[str, Any] = field(default_factory=dict)
     columns: dict[str, Any] = field(default_factory=dict)
     scales: NDArray[np.float32] | None = None
+    subwords: Subwords | None = None
 
     def __post_init__(self) -> None:
         if self.matrix.ndim != 2 or len(self.matrix) != len(self.keys):
@@ -71,6 +75,7 @@ class Record:
             dict(self.metadata),
             {name: np.asarray(column)[rows] for name, column in self.columns.items()},
             None if self.scales is None else self.scales[rows],
+            self.subwords,
         )
 
     def floats(self) -> NDArray[Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from plectrum.errors import ArgumentError, FormatError
-from plectrum.formats import _glove, _native, _parquet, _word2vec_binary, _word2vec_text
+from plectrum.formats import _fasttext, _glove, _native, _parquet, _word2vec_binary, _word2vec_text
 from plectrum.formats._atomic import atomic_path
 from plectrum.formats._format import Format, Wanted, distinct
 from plectrum.formats._record import Record
@@ -22,6 +22,7 @@ FORMATS: dict[str, Format] = {
     for module in (
         _native,
         _parquet,
+        _fasttext,
         _word2vec_text,
         _word2vec_binary,
         _glove,
@@ -208,20 +209,18 @@ def _refuse_what_cannot_be_held(record: Record, chosen: Format) -> None:
             if not isinstance(key, str):
                 raise ArgumentError(
                     f"`keys` must be text to be written as {chosen.title}; got {key!r} at position "
-                    f"{position:,}. "
-                    "Write .safetensors or .parquet, which keep the types of keys, or turn the keys into "
-                    "text."
+                    f"{position:,}. Write .safetensors or .parquet, which keep the types of keys, or turn "
+                    "the "
+                    "keys into text."
                 )
+    parts = {"unknown": "unknown vector", "missing": "missing vector", "subwords": "n-grams of unseen words"}
     lost = [
-        name
-        for name in ("unknown", "missing")
-        if getattr(record, name) is not None and name not in chosen.holds
+        what for name, what in parts.items() if getattr(record, name) is not None and name not in chosen.holds
     ]
     if lost:
         warnings.warn(
-            f"{chosen.title} has no place for the {' and the '.join(lost)} vector, which this file goes "
-            "without; "
-            ".safetensors and .parquet keep it.",
+            f"{chosen.title} has no place for the {' and the '.join(lost)}, which this file goes without. "
+            ".safetensors keeps all.",
             UserWarning,
             stacklevel=3,
         )

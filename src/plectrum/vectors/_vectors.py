@@ -30,6 +30,8 @@ class Vectors:
         How often each key was seen; `trim` weighs rows by it.
     unknown, missing : array of shape (embedding_dim,), optional
         What `lookup` gives for a key that was never seen, and for a missing one. They are no keys.
+    subwords : Subwords, optional
+        Character n-grams that give vectors to text which is no key, as fastText does.
     metadata : mapping, optional
         Anything of JSON types that shall travel with the vectors into a file.
 
@@ -55,6 +57,7 @@ class Vectors:
         *,
         unknown: ArrayLike | None = None,
         missing: ArrayLike | None = None,
+        subwords: formats.Subwords | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         self._index = KeyIndex(keys)
@@ -65,6 +68,7 @@ class Vectors:
         )
         self._unknown = None if unknown is None else _of_shape(np.asarray(unknown), (dim,), "unknown")
         self._missing = None if missing is None else _of_shape(np.asarray(missing), (dim,), "missing")
+        self._subwords = subwords
         self.metadata: dict[str, Any] = dict(metadata or {})
         self._norms: NDArray[np.float32] | None = None
 
@@ -96,6 +100,11 @@ class Vectors:
         return self._missing
 
     @property
+    def subwords(self) -> formats.Subwords | None:
+        """The character n-grams that answer for text which is no key, or None."""
+        return self._subwords
+
+    @property
     def embedding_dim(self) -> int:
         """The length of a vector."""
         return int(self._matrix.shape[1])
@@ -117,12 +126,19 @@ class Vectors:
     def __getitem__(self, key: Key) -> NDArray[Any]:
         """Return the vector of a key, shape (embedding_dim,): a view of the matrix.
 
+        With `subwords` any other text has a vector too, though it is no key: the mean of its n-grams'.
+
         Raises
         ------
         UnknownKeyError
             The key has no vector; the message names the keys that are spelled most alike.
         """
-        return self._row_of(self._index.row(key))
+        row = self._index.find(key)
+        if row is not None:
+            return self._row_of(row)
+        if self._subwords is not None and isinstance(key, str):
+            return self._subwords.vector(key)
+        raise self._index.unknown(key)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -136,7 +152,8 @@ class Vectors:
     def lookup(self, values: Sequence[Any]) -> NDArray[Any]:
         """Return the vectors of many values, shape (n_values, embedding_dim), copied.
 
-        A value that is no key gets the `unknown` vector, and a missing one the `missing` vector.
+        A value that is no key gets the `unknown` vector, and a missing one the `missing` vector; with
+        `subwords`, text that is no key gets the mean of its n-grams'.
 
         Raises
         ------
@@ -147,6 +164,11 @@ class Vectors:
         found: NDArray[Any] = np.empty((len(rows), self.embedding_dim), self._float_type())
         known = rows >= 0
         found[known] = self._rows_of(rows[known])
+        if self._subwords is not None:
+            for position in np.flatnonzero(rows == UNKNOWN).tolist():
+                if isinstance(values[position], str):
+                    found[position] = self._subwords.vector(values[position])
+                    rows[position] = 0
         for code, vector, name in ((UNKNOWN, self._unknown, "unknown"), (MISSING, self._missing, "missing")):
             lost = np.flatnonzero(rows == code)
             if len(lost) and vector is None:
@@ -385,6 +407,7 @@ class Vectors:
             self._counts,
             unknown=None if self._unknown is None else (self._unknown @ basis).astype(self._matrix.dtype),
             missing=None if self._missing is None else (self._missing @ basis).astype(self._matrix.dtype),
+            subwords=None if self._subwords is None else self._subwords.projected(basis),
             metadata={**self.metadata, "trim": kept},
         )
 
@@ -411,7 +434,13 @@ class Vectors:
     def to_record(self) -> formats.Record:
         """Return the plain record that formats write."""
         return formats.Record(
-            self.keys, self._matrix, self._counts, self._unknown, self._missing, dict(self.metadata)
+            self.keys,
+            self._matrix,
+            self._counts,
+            self._unknown,
+            self._missing,
+            dict(self.metadata),
+            subwords=self._subwords,
         )
 
     @classmethod
@@ -423,6 +452,7 @@ class Vectors:
             record.counts,
             unknown=record.unknown,
             missing=record.missing,
+            subwords=record.subwords,
             metadata=record.metadata,
         )
 

@@ -1,0 +1,1 @@
+"""The character n-grams of words, hashed to rows as fastText hashes them."""
