@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from plectrum import evaluate as evaluate
     from plectrum import nn as nn
     from plectrum import optim as optim
+    from plectrum.explanation import explain as explain
     from plectrum.reload import load_run as load_run
     from plectrum.tabular import EmbeddingClassifier as EmbeddingClassifier
     from plectrum.tabular import EmbeddingEncoder as EmbeddingEncoder
@@ -36,6 +37,7 @@ _HOMES = {
     "Vectors": "plectrum.vectors",
     "Vocabulary": "plectrum.vocabulary",
     "errors": "plectrum.errors",
+    "explain": "plectrum.explanation",
     "evaluate": "plectrum.evaluate",
     "load": "plectrum.vectors",
     "load_run": "plectrum.reload",

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from plectrum._version import __version__
-from plectrum.cli import _check, _convert, _evaluate, _learn, _near, _predict, _report
+from plectrum.cli import _check, _convert, _evaluate, _explain, _learn, _near, _predict, _report
 from plectrum.cli._guard import GuardedGroup
 from plectrum.cli._output import emit
 
@@ -32,6 +32,7 @@ app = typer.Typer(
 # one line per command, in the order of `plectrum --help`
 app.command("check")(_check.check)
 app.add_typer(_learn.app, name="learn")
+app.command("explain")(_explain.explain)
 app.command("near")(_near.near)
 app.command("predict")(_predict.predict)
 app.command("report")(_report.report)
