@@ -8,10 +8,10 @@ import typer
 from plectrum.cli._output import emit, emit_json, say
 
 
-def explain(
+def explain(  # noqa: PLR0917  (typer makes an option of each)
     file: Annotated[
         str | None,
-        typer.Argument(metavar="[FILE]", help="CSV, Parquet or plain text; a built-in table without it."),
+        typer.Argument(metavar="[FILE]", help="CSV, Parquet or text; without it, a built-in table."),
     ] = None,
     target: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column to be predicted.")] = None,
     column: Annotated[
@@ -19,18 +19,14 @@ def explain(
     ] = None,
     rows: Annotated[
         list[int] | None,
-        typer.Option("--row", metavar="N", help="A row of the batch, from 0; may be repeated."),
+        typer.Option("--row", metavar="N", help="A row of the batch, from 0; repeatable."),
     ] = None,
-    word: Annotated[
-        str | None, typer.Option(metavar="WORD", help="The centre of the window, in a text.")
-    ] = None,
+    word: Annotated[str | None, typer.Option(metavar="WORD", help="The centre of the window.")] = None,
     step: Annotated[str, typer.Option(help="first, or trained: one step more after training.")] = "first",
     optimizer: Annotated[str, typer.Option(help="sgd, adam, adamw or adagrad.")] = "sgd",
     learning_rate: Annotated[float | None, typer.Option(metavar="RATE", help="How far a step goes.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random start.")] = 0,
-    page: Annotated[
-        str | None, typer.Option("--page", metavar="PATH", help="Write it as a page instead.")
-    ] = None,
+    page: Annotated[str | None, typer.Option("--page", metavar="PATH", help="Write a page instead.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Explain one training step: what is looked up, what gets a gradient, what moves, and why."""
