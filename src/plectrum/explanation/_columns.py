@@ -3,10 +3,10 @@
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import Parameter
 
 RowLoss = Callable[[Tensor, Tensor], Tensor]
 
@@ -19,7 +19,7 @@ class ColumnTrial:
     so that the loss is the mean over the rows of numbers that can be checked one by one.
     """
 
-    network: nn.Module
+    network: Any  # a module whose `tables` are EmbeddingTables
     all_ids: Tensor  # (batch, n_tables) int64
     numbers: Tensor  # (batch, n_numbers)
     target: Tensor  # (batch,)
@@ -41,7 +41,7 @@ class ColumnTrial:
         return tuple(self.network.tables)
 
     @property
-    def tables(self) -> Mapping[str, Parameter]:
+    def tables(self) -> Mapping[str, Tensor]:
         """Name -> table."""
         return {name: self.network.tables[name] for name in self.names}
 
@@ -95,5 +95,5 @@ def warm_up(
     for start in range(0, len(ids), batch_size):
         part = slice(start, start + batch_size)
         optimizer.zero_grad()
-        row_loss(network(ids[part], numbers[part]), target[part]).mean().backward()
+        row_loss(network(ids[part], numbers[part]), target[part]).mean().backward()  # type: ignore[no-untyped-call]
         optimizer.step()

@@ -16,7 +16,7 @@ from plectrum.explanation._step import take_step
 from plectrum.explanation._words import CENTRE, COMPANY, SkipGram, WindowTrial, pairs_of_window
 from plectrum.vocabulary import Vocabulary
 
-OPTIMIZERS: dict[str, tuple[type[torch.optim.Optimizer], dict[str, float]]] = {
+OPTIMIZERS: dict[str, tuple[Any, dict[str, float]]] = {
     "sgd": (torch.optim.SGD, {"lr": 0.1}),
     "adam": (torch.optim.Adam, {"lr": 0.01}),
     "adamw": (torch.optim.AdamW, {"lr": 0.01, "weight_decay": 0.01}),
@@ -86,7 +86,7 @@ def explain(
     >>> from plectrum.explanation import toy_estimator, toy_rows
     >>> told = plectrum.explain(toy_estimator(), *toy_rows())
     >>> [(row.key, len(row.lookups), row.reasons) for row in told.table.rows[:3]]
-    [('Mon', 2, ['gradient']), ('Tue', 1, ['gradient']), ('Wed', 0, [])]
+    [('Mon', 2, ['gradient']), ('Tue', 1, ['gradient']), ('Fri', 0, [])]
     """
     _check(optimizer=optimizer, step=step)
     model = _model_at(estimator, X, y, step=step)

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from plectrum import frames
 from plectrum.errors import ArgumentError, DataError
 from plectrum.explanation._explain import explain, explain_window
@@ -51,6 +53,10 @@ def explain_file(
             learning_rate=learning_rate,
         )
     if target is None:
+        if step != "first":
+            raise ArgumentError(
+                f"`step` (--step) of `explain` must be 'first' for a text; got {step!r}. Leave it out."
+            )
         return _explain_text(file, word=word, optimizer=optimizer, learning_rate=learning_rate, seed=seed)
     frame = frames.read(file)
     faults = [finding for finding in frames.check(frame, target) if finding.severity == "error"]
@@ -74,7 +80,7 @@ def _estimator_for(frame: Any, target: str, seed: int) -> tuple[Any, Any, Any]:
     X = frame.drop(target)
     if found.task.kind == "regression":
         return X, found.values, EmbeddingRegressor(random_state=seed)
-    return X, found.task.classes[found.values], EmbeddingClassifier(random_state=seed)
+    return X, np.asarray(found.task.classes)[found.values], EmbeddingClassifier(random_state=seed)
 
 
 def _fitted(estimator: Any, X: Any, y: Any) -> Any:

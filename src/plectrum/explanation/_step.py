@@ -8,7 +8,6 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
 from plectrum.errors import PlectrumError
 from plectrum.explanation._record import Nudge, RowStep, TableStep
@@ -25,8 +24,13 @@ class ClaimError(PlectrumError, RuntimeError):
 class Trial(Protocol):
     """A batch and a model, ready to be run as often as needed."""
 
-    tables: Mapping[str, Parameter]  # name -> the table, (n_rows, embedding_dim)
-    ids: Mapping[str, Tensor]  # name -> the row that each lookup plucked, (n_lookups,)
+    @property
+    def tables(self) -> Mapping[str, Tensor]:
+        """Name -> the table, (n_rows, embedding_dim)."""
+
+    @property
+    def ids(self) -> Mapping[str, Tensor]:
+        """Name -> the row that each lookup plucks, (n_lookups,)."""
 
     def loss(self) -> Tensor:
         """Run the batch forward and return its loss, one number."""
@@ -52,7 +56,8 @@ def take_step(
     optimizer.zero_grad()
     loss = trial.loss()  # forward: rows are plucked out of the tables
     looked_up = {name: rows.detach().clone() for name, rows in trial.lookups().items()}
-    loss.backward()  # backward: each plucked row gets a gradient
+    # backward: each plucked row gets a gradient
+    loss.backward()  # type: ignore[no-untyped-call]
     gradients = {
         name: table.grad.detach().clone() for name, table in trial.tables.items() if table.grad is not None
     }
@@ -178,7 +183,7 @@ def _shown_rows(ids: Tensor, was_looked_up: Tensor, moved: Tensor) -> list[int]:
     return first + others[:_N_SHOWN_OTHERS]
 
 
-def _has_momentum(optimizer: torch.optim.Optimizer, table: Parameter) -> Tensor:
+def _has_momentum(optimizer: torch.optim.Optimizer, table: Tensor) -> Tensor:
     """Which rows the optimizer would go on moving without a gradient, (n_rows,) bool."""
     state = optimizer.state.get(table, {})
     memory = state.get("exp_avg", state.get("momentum_buffer"))

@@ -8,7 +8,8 @@ N_NUMBERS = 6  # how many numbers of a row are shown
 _UPDATE = {
     "sgd": "after = before - {lr:g} x gradient",
     "adam": "after = before - {lr:g} x (running mean of gradients) / (root of their running mean square)",
-    "adamw": "as adam, and every row is also multiplied by 1 - {lr:g} x {weight_decay:g}: decay",
+    "adamw": "as adam; before that every row, looked up or not, is multiplied by 1 - {lr:g} x "
+    "{weight_decay:g}: decay",
     "adagrad": "after = before - {lr:g} x gradient / (root of all its squared gradients so far)",
 }
 
@@ -47,7 +48,8 @@ class Story:
         """Who looked a row up."""
         if not row.lookups:
             return "not looked up"
-        return f"looked up by {' and '.join(letter(i) for i in row.lookups)}"
+        *first, last = (letter(i) for i in row.lookups)
+        return f"looked up by {', '.join(first)}{' and ' if first else ''}{last}"
 
     def other_inputs(self) -> str:
         """What happens to inputs that are numbers."""

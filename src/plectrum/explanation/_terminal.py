@@ -1,6 +1,7 @@
 """An explanation as text."""
 
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Sequence
 
 from plectrum.explanation._record import Explanation, RowStep
 from plectrum.explanation._story import Story, shown
@@ -43,7 +44,7 @@ def _batch(told: Explanation, story: Story) -> list[str]:
 
 
 def _row_numbers(told: Explanation, story: Story) -> list[str]:
-    lines = []
+    lines: list[str] = []
     for table in told.tables:
         pairs = dict.fromkeys((row.key, row.row) for row in table.rows if row.lookups)
         lines += _wrapped(f"{table.name}: " + ", ".join(f"{_cut(key)} is row {row}" for key, row in pairs))
@@ -144,7 +145,5 @@ def _cut(text: str) -> str:
     return text if len(text) <= _CELL else text[: _CELL - 3] + "..."
 
 
-def _wrapped(text: str, indent: int = 4) -> Iterable[str]:
-    import textwrap
-
+def _wrapped(text: str, indent: int = 4) -> list[str]:
     return textwrap.wrap(text, _WIDTH - indent) or [""]

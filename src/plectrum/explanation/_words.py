@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own habit)
 from torch import Tensor, nn
-from torch.nn import Parameter
 
 CENTRE, COMPANY = "words", "company"
 
@@ -38,7 +37,7 @@ class WindowTrial:
     _plucked: list[Tensor] = field(default_factory=list)
 
     @property
-    def tables(self) -> Mapping[str, Parameter]:
+    def tables(self) -> Mapping[str, Tensor]:
         """Name -> table."""
         return {CENTRE: self.model.words.weight, COMPANY: self.model.company.weight}
 
