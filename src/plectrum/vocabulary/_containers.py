@@ -1,4 +1,6 @@
-"""Any container of values -> one of three forms: a list, a 1-D NumPy array, or an Arrow array.
+"""Any container of values -> one of few forms: a list, a 1-D NumPy array, an Arrow array, or codes.
+
+Text ends in Arrow memory whatever it came in: there it is hashed several times faster than Python strings.
 
 pandas and polars are never imported here: a value is recognised by the module of its class, so that the code
 costs nothing where a library is absent.
@@ -10,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from plectrum.errors import ArgumentError, ArgumentTypeError
+
+_MAY_BE_MISSING = {"NoneType", "float", "NAType", "NaTType"}  # floats that are no NaN are found by Arrow
 
 
 class Coded:
@@ -23,12 +27,43 @@ class Coded:
         self.levels = levels  # a column again: list, array or Arrow array
 
 
-def as_column(values: Any, *, owner: str, argument: str = "values") -> Any:  # noqa: PLR0911
+def as_column(values: Any, *, owner: str, argument: str = "values") -> Any:
     """A list, 1-D NumPy array, Arrow array or `Coded` with the same values in the same order.
 
-    Copies nothing where it can be helped. What is not one-dimensional is refused, and so is what has no order
-    (a set) or would be taken apart by mistake (a string, bytes, a mapping).
+    What is not one-dimensional is refused, and so is what has no order (a set) or would be taken apart by
+    mistake (a string, bytes, a mapping).
     """
+    column = _opened(values, owner, argument)
+    if isinstance(column, np.ndarray) and column.dtype.kind in "UT":
+        column = column.tolist()  # by way of Python: Arrow would end NumPy's strings at their first NUL
+    if isinstance(column, list) or (isinstance(column, np.ndarray) and column.dtype == object):
+        text = _as_text(column)
+        return column if text is None else text
+    return column
+
+
+def is_arrow_text(column: Any) -> bool:
+    """Whether a column that `as_column` made holds strings in Arrow memory."""
+    import pyarrow as pa
+
+    return isinstance(column, (pa.StringArray, pa.LargeStringArray))
+
+
+def _as_text(values: list[Any] | np.ndarray) -> Any:
+    """Values that are all strings or missing as an Arrow array; None when some are not."""
+    import pyarrow as pa
+
+    types = set(map(type, values))
+    has_text = any(issubclass(kind, str) for kind in types)
+    if not has_text or not all(issubclass(k, str) or k.__name__ in _MAY_BE_MISSING for k in types):
+        return None
+    try:
+        return _joined(pa.array(values, pa.string(), from_pandas=True))
+    except (pa.ArrowTypeError, UnicodeEncodeError):  # a number; a lone surrogate, which UTF-8 has not
+        return None
+
+
+def _opened(values: Any, owner: str, argument: str) -> Any:  # noqa: PLR0911  (one line per container)
     if isinstance(values, list):
         return values
     if isinstance(values, np.ndarray):
@@ -153,11 +188,7 @@ def _from_arrow(values: Any, owner: str, argument: str) -> Any:
     if isinstance(values, pa.ChunkedArray):
         if pa.types.is_dictionary(values.type):
             values = values.unify_dictionaries()
-        values = values.combine_chunks() if values.num_chunks != 1 else values.chunk(0)
-        if isinstance(values, pa.ChunkedArray):  # too long for one array of 32-bit offsets
-            values = (
-                pa.chunked_array(values.chunks, type=values.type).cast(_wide(values.type)).combine_chunks()
-            )
+        values = _joined(values)
     if isinstance(values.type, pa.BaseExtensionType):
         values = values.storage
     if pa.types.is_run_end_encoded(values.type):
@@ -172,13 +203,21 @@ def _from_arrow(values: Any, owner: str, argument: str) -> Any:
     if pa.types.is_dictionary(values.type):
         codes = values.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
         return Coded(codes, _from_arrow(values.dictionary, owner, argument))
-    return values
+    if pa.types.is_string_view(values.type):
+        return values.cast(pa.large_string())
+    return values.cast(pa.large_binary()) if pa.types.is_binary_view(values.type) else values
 
 
-def _wide(kind: Any) -> Any:
+def _joined(values: Any) -> Any:
+    """One Arrow array of a chunked one; of 64-bit offsets when 32 bits do not reach over all of the text."""
     import pyarrow as pa
 
-    return {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}.get(kind, kind)
+    if isinstance(values, pa.Array):
+        return values
+    wide = {pa.string(): pa.large_string(), pa.binary(): pa.large_binary()}.get(values.type)
+    if wide is not None and values.nbytes > 2**31:
+        values = values.cast(wide)
+    return values.combine_chunks() if values.num_chunks != 1 else values.chunk(0)
 
 
 def _from_arrow_capsule(values: Any, owner: str, argument: str) -> Any:

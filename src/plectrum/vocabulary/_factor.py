@@ -125,7 +125,7 @@ def _unhashable(values: Any) -> ArgumentTypeError:
     raise AssertionError("unreachable: only called when a value has no hash")
 
 
-def _factor_numpy(values: np.ndarray) -> tuple[np.ndarray, list[Hashable]]:  # noqa: PLR0911
+def _factor_numpy(values: np.ndarray) -> tuple[np.ndarray, list[Hashable]]:
     kind = values.dtype.kind
     if kind == "b":
         return values.astype(np.int64), [False, True]
@@ -139,12 +139,8 @@ def _factor_numpy(values: np.ndarray) -> tuple[np.ndarray, list[Hashable]]:  # n
         codes, distinct = _distinct(values.view(np.int64))
         stamps = distinct.view(values.dtype)
         return codes, (datetimes_to_keys if kind == "M" else durations_to_keys)(stamps)
-    if kind == "U":
-        return _factor_text(values.tolist())
     if kind == "O":
         return _factor_list(values)
-    if kind == "T":
-        return _factor_list(values.astype(object))
     return _factor_mixed(values.tolist() if kind == "S" else list(values))
 
 
@@ -166,8 +162,6 @@ def _factor_arrow(values: Any) -> tuple[np.ndarray, list[Hashable]]:
         return np.zeros(len(values), np.int64), [None]
     if pa.types.is_float16(kind):
         values = values.cast(pa.float32())
-    if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
-        values = values.cast(pa.large_string() if pa.types.is_string_view(kind) else pa.large_binary())
     encoded = values.dictionary_encode(null_encoding="encode")
     codes = encoded.indices.to_numpy(zero_copy_only=False)
     return codes, _arrow_keys(encoded.dictionary)

@@ -1,13 +1,12 @@
-"""Key -> row for whole columns: the fast ways, and the general one that they must agree with."""
+"""Key -> row for whole columns."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from itertools import repeat
 from typing import Any
 
 import numpy as np
 
-from plectrum.errors import ArgumentTypeError
-from plectrum.vocabulary._containers import Coded
+from plectrum.vocabulary._containers import is_arrow_text
 from plectrum.vocabulary._factor import factor_column
 from plectrum.vocabulary._keys import PADDING, UNKNOWN, identity
 
@@ -25,14 +24,12 @@ class RowIndex:
             UNKNOWN: UNKNOWN_ROW,
             None: MISSING_ROW,
         }
-        self._holds_text_only = True
         self._texts: tuple[Any, np.ndarray] | None = None
 
     def add(self, new: Sequence[Hashable]) -> None:
         """Give keys that are new the rows after all others."""
         start = len(self._rows)
         self._rows.update(zip(map(identity, new), range(start, start + len(new)), strict=True))
-        self._holds_text_only &= all(type(key) is str for key in new)
         self._texts = None
 
     def get(self, key: Hashable) -> int | None:
@@ -41,54 +38,27 @@ class RowIndex:
 
     def encode(self, column: Any) -> np.ndarray:
         """The rows (n,) of a column, as `as_column` made it."""
-        if isinstance(column, (list, np.ndarray)):
-            if (isinstance(column, list) or column.dtype == object) and self._holds_text_only:
-                return self._encode_objects(column)
-        elif not isinstance(column, Coded) and _is_arrow_text(column):
-            return self._encode_arrow_text(column)
-        return self._encode_distinct(column)
-
-    def _encode_distinct(self, column: Any) -> np.ndarray:
-        """Any column: reduced to its distinct keys, each of which is looked up once."""
+        if is_arrow_text(column):
+            # A few strings are looked up sooner than Arrow has hashed all keys, which it does at every call.
+            return self._encode_text(column) if len(column) >= len(self._rows) else self._encode_few(column)
         codes, keys = factor_column(column)
-        table = np.fromiter((self._rows.get(identity(k), UNKNOWN_ROW) for k in keys), np.int64, len(keys))
-        return table[codes]
+        return self._rows_of(keys)[codes]
 
-    def _encode_objects(self, values: Sequence[Any] | np.ndarray) -> np.ndarray:
-        """Python objects, when all keys are strings: nothing but an equal string is found by the dictionary.
+    def _rows_of(self, keys: Iterable[Hashable]) -> np.ndarray:
+        return np.fromiter((self._rows.get(identity(key), UNKNOWN_ROW) for key in keys), np.int64)
 
-        What is not found is unknown, or missing in a form that a dictionary does not know (NaN), or not a key
-        at all; the general path tells which.
-        """
-        n = len(values)
-        try:
-            rows = np.fromiter(map(self._rows.get, values, repeat(UNKNOWN_ROW)), np.int64, n)
-        except TypeError:  # something without a hash: the general path says what and where
-            return self._encode_distinct(values)
-        lost = np.flatnonzero(rows == UNKNOWN_ROW)
-        rest = [values[n] for n in lost.tolist()]
-        if not set(map(type, rest)) <= {str}:
-            try:
-                rows[lost] = self._encode_distinct(rest)
-            except ArgumentTypeError:
-                self._encode_distinct(values)  # raises too, with the position among all values
-                raise
-        return rows
+    def _encode_few(self, values: Any) -> np.ndarray:
+        return np.fromiter(map(self._rows.get, values.to_pylist(), repeat(UNKNOWN_ROW)), np.int64)
 
-    def _encode_arrow_text(self, values: Any) -> np.ndarray:
+    def _encode_text(self, values: Any) -> np.ndarray:
         """Strings in Arrow memory: looked up there, without making Python objects of them."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        if values.type not in (pa.string(), pa.large_string()):
-            values = values.cast(pa.large_string())
         if self._texts is None:
-            texts, rows = [], []
-            for key, row in self._rows.items():
-                if type(key) is str and _is_encodable(key):
-                    texts.append(key)
-                    rows.append(row)
-            self._texts = pa.array(texts, pa.large_string()), np.array([*rows, UNKNOWN_ROW], np.int64)
+            known = {key: row for key, row in self._rows.items() if type(key) is str and _is_utf8(key)}
+            rows = np.array([*known.values(), UNKNOWN_ROW], np.int64)
+            self._texts = pa.array(known.keys(), pa.large_string()), rows
         texts, table = self._texts
         found = pc.index_in(values, texts.cast(values.type))
         rows = table[found.fill_null(len(texts)).to_numpy(zero_copy_only=False)]
@@ -97,14 +67,7 @@ class RowIndex:
         return rows
 
 
-def _is_arrow_text(column: Any) -> bool:
-    import pyarrow as pa
-
-    kind = column.type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
-def _is_encodable(text: str) -> bool:
+def _is_utf8(text: str) -> bool:
     """Whether UTF-8 has this string; a lone surrogate is a legal key that Arrow memory cannot hold."""
     try:
         text.encode()
