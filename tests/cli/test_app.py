@@ -1,19 +1,20 @@
 import os
+import resource
 import subprocess
 import sys
-import time
 
 import plectrum as library
 from cli.command import command, plectrum
 
 
 def test_help_answers_in_well_under_half_a_second():
-    seconds = []
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     for _ in range(5):
-        began = time.perf_counter()
         subprocess.run(command("--help"), check=True, capture_output=True)
-        seconds.append(time.perf_counter() - began)
-    assert min(seconds) < 0.5, seconds
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # processor time: the clock would measure what else the machine is doing
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert seconds / 5 < 0.4
 
 
 def test_the_command_line_loads_nothing_heavy_before_it_is_needed():

@@ -1,6 +1,6 @@
 import json
 
-from cli.command import plectrum
+from cli.command import plectrum_here as plectrum
 from cli.test_near import write_vectors
 from plectrum.vectors import load
 

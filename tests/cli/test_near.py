@@ -4,7 +4,8 @@ import json
 import numpy as np
 import pytest
 
-from cli.command import plectrum
+from cli.command import plectrum as plectrum_process
+from cli.command import plectrum_here as plectrum
 from plectrum.cli._keys import find_key, readings
 from plectrum.errors import ArgumentError, UnknownKeyError
 from plectrum.vectors import Vectors
@@ -47,13 +48,13 @@ def test_json_is_one_document(tmp_path):
     answer = json.loads(plectrum("near", path, "key 3", "-k", 2, "--json").out)
     assert answer["key"] == "key 3"
     assert [set(n) for n in answer["neighbours"]] == [{"key", "similarity", "count"}] * 2
-    many = json.loads(plectrum("near", path, "-", "--json", stdin="key 1\nkey 2\n").out)
+    many = json.loads(plectrum_process("near", path, "-", "--json", stdin="key 1\nkey 2\n").out)
     assert [a["key"] for a in many] == ["key 1", "key 2"]
 
 
 def test_many_keys_come_from_standard_input(tmp_path):
     path = write_vectors(tmp_path / "v.parquet")
-    done = plectrum("near", path, "-", "-k", 1, stdin="key 1\nnothing\n\nkey 2\n")
+    done = plectrum_process("near", path, "-", "-k", 1, stdin="key 1\nnothing\n\nkey 2\n")
     assert [line.split("\t")[0] for line in done.out.splitlines()] == ["key 1", "key 2"]
     done.assert_fails(1, "no key 'nothing'")
 

@@ -20,7 +20,7 @@ FILE is CSV or Parquet, - is standard input. Exit codes: 0 done, 1 the data or a
 command line is.
 """
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     cls=GuardedGroup,
     help=_EXAMPLES,
     no_args_is_help=True,

@@ -4,7 +4,7 @@ import typer
 
 from plectrum.cli import _learn_columns
 
-app = typer.Typer(no_args_is_help=True, help="Learn vectors, and leave them in a run folder.")
+app: typer.Typer = typer.Typer(no_args_is_help=True, help="Learn vectors, and leave them in a run folder.")
 
 # one line per door
 app.command("columns")(_learn_columns.columns)

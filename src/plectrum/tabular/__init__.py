@@ -3,6 +3,7 @@
 from plectrum.tabular._classifier import EmbeddingClassifier as EmbeddingClassifier
 from plectrum.tabular._columns import Coverage as Coverage
 from plectrum.tabular._encoder import EmbeddingEncoder as EmbeddingEncoder
+from plectrum.tabular._learn import learn_columns as learn_columns
 from plectrum.tabular._regressor import EmbeddingRegressor as EmbeddingRegressor
 from plectrum.tabular._saved import load_model as load_model
 from plectrum.tabular._saved import save_model as save_model
@@ -14,6 +15,7 @@ __all__ = [
     "EmbeddingEncoder",
     "EmbeddingRegressor",
     "default_embedding_dim",
+    "learn_columns",
     "load_model",
     "save_model",
 ]

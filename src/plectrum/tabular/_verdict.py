@@ -1,0 +1,89 @@
+"""Whether the embedding was worth it, in plain sentences."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plectrum.tabular._scores import difference
+
+_CLEAR = 2.0  # standard errors; less is called noise
+
+
+def write_verdict(
+    results: Sequence[Mapping[str, Any]], losses: Mapping[str, NDArray[np.float64]], metric: str
+) -> str:
+    """Return a sentence or two on the network against the best baseline.
+
+    Parameters
+    ----------
+    results : sequence of the record's results
+        The network and the baselines.
+    losses : mapping of name to (n_held_out,) float
+        The loss of every held-out row, by the name of the result.
+    metric : str
+        The score that decides.
+    """
+    network = next(r for r in results if r["role"] == "network")
+    others = [r for r in results if r["role"] in ("constant", "linear", "boosting")]
+    if not others:
+        return f"The network has {metric} {_number(network, metric)} on held-out rows; nothing was compared."
+    best = min(others, key=lambda r: r["scores"][metric])
+    sentences = [_against(network, best, losses, metric)]
+    sentences += _on_vectors(results, network, best, losses, metric)
+    return " ".join(sentences)
+
+
+def _against(network: Any, best: Any, losses: Mapping[str, NDArray[np.float64]], metric: str) -> str:
+    gained, error = difference(losses[network["name"]], losses[best["name"]])
+    ours, theirs = network["scores"][metric], best["scores"][metric]
+    share = abs(ours - theirs) / theirs if theirs else 0.0
+    numbers = f"{metric} {_number(network, metric)} against {_number(best, metric)}"
+    if gained > _CLEAR * error and best["role"] == "constant":
+        return f"The network predicts better than the constant, and no other model does: {numbers}."
+    if gained > _CLEAR * error:
+        return (
+            f"The embedding was worth it: on held-out rows the network is {share:.0%} better than the best "
+            f"baseline, {best['name']} ({numbers})."
+        )
+    if best["role"] == "constant":
+        return (
+            f"Nothing here predicts the target better than one constant number does ({numbers}): do not read "
+            "meaning into the vectors."
+        )
+    if gained < -_CLEAR * error:
+        return (
+            f"The embedding was not worth it for prediction: {best['name']} is {share:.0%} better on "
+            "held-out "
+            f"rows ({_number(best, metric)} against the network's {_number(network, metric)} {metric})."
+        )
+    return (
+        f"The embedding was not worth it for prediction: {best['name']} does as well, within the noise "
+        f"({numbers})."
+    )
+
+
+def _on_vectors(
+    results: Sequence[Mapping[str, Any]],
+    network: Any,
+    best: Any,
+    losses: Mapping[str, NDArray[np.float64]],
+    metric: str,
+) -> list[str]:
+    """Say so when another model on the vectors beats both the network and the baselines."""
+    on_vectors = next((r for r in results if r["role"] == "vectors"), None)
+    if on_vectors is None:
+        return []
+    ahead = all(
+        gained > _CLEAR * error
+        for other in (network, best)
+        for gained, error in [difference(losses[on_vectors["name"]], losses[other["name"]])]
+    )
+    if not ahead:
+        return []
+    return [f"Best of all is {on_vectors['name']}: {metric} {_number(on_vectors, metric)}."]
+
+
+def _number(result: Mapping[str, Any], metric: str) -> str:
+    return f"{result['scores'][metric]:.4g}"
