@@ -232,3 +232,23 @@ def test_an_unknown_format_lists_the_known_ones(tmp_path):
         formats.read(written("native", tmp_path / "w"), format="nothing")
     with pytest.raises(PlectrumError, match=r"\.safetensors"):
         formats.write(some_record(), tmp_path / "w.unheard")
+
+
+@pytest.mark.parametrize("name", [name for name in WRITTEN if FORMATS[name].layout == "folder"])
+def test_damage_to_any_file_of_a_folder_never_crashes_a_reader(name, place):
+    record = some_record(4, 3)
+    written(name, place, record)
+    rng = random.Random(0)
+    for file in sorted(place.iterdir()):
+        raw = file.read_bytes()
+        for length in sorted({*range(0, len(raw), max(1, len(raw) // 60)), len(raw) - 1}):
+            file.write_bytes(raw[:length])
+            read_or_refuse(name, place)
+        for _ in range(100):
+            damaged = bytearray(raw)
+            damaged[rng.randrange(len(damaged))] = rng.choice([0, 0x20, 0x0A, 0x22, 0x39, 0xFF])
+            file.write_bytes(damaged)
+            read_or_refuse(name, place)
+        file.unlink()
+        read_or_refuse(name, place)
+        file.write_bytes(raw)

@@ -10,7 +10,19 @@ from typing import Any
 import numpy as np
 
 from plectrum.errors import ArgumentError, FormatError
-from plectrum.formats import _fasttext, _glove, _native, _parquet, _word2vec_binary, _word2vec_text
+from plectrum.formats import (
+    _csv,
+    _fasttext,
+    _glove,
+    _hugging_face,
+    _native,
+    _onnx,
+    _parquet,
+    _projector,
+    _static_embedding,
+    _word2vec_binary,
+    _word2vec_text,
+)
 from plectrum.formats._atomic import atomic_path
 from plectrum.formats._format import Format, Wanted, distinct
 from plectrum.formats._record import Record
@@ -23,8 +35,13 @@ FORMATS: dict[str, Format] = {
         _native,
         _parquet,
         _fasttext,
+        _onnx,
+        _static_embedding,
+        _hugging_face,
+        _projector,
         _word2vec_text,
         _word2vec_binary,
+        _csv,
         _glove,
     )
 }

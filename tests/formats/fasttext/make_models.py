@@ -9,8 +9,6 @@ import random
 import tempfile
 from pathlib import Path
 
-import fasttext
-
 HERE = Path(__file__).parent
 SIGNS = ["ä", "é", "ж", "東", "😀", "a", "e", "k", "n", "s", "t"]
 ASKED = ["ta", "été", "жук", "東京", "😀", "never seen", "", "a", "</s>", "ünïcode", "k" * 40, "\u0301x"]
@@ -41,6 +39,8 @@ def answers(model, words, sentences):
 
 
 def main():
+    import fasttext
+
     rng = random.Random(0)
     words = some_words(rng, 300)
     sentences = [" ".join(rng.choices([*words, "unseen", "ünïcode"], k=5)) for _ in range(6)] + [""]

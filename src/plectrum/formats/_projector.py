@@ -1,0 +1,150 @@
+"""A folder for TensorBoard's embedding projector: numbers and labels in two TSV files, and a configuration.
+
+``vectors.tsv`` has no header. ``metadata.tsv`` has one only when it has more than one column (the projector
+takes the first row of a single column for a label). Show it with ``tensorboard --logdir FOLDER``. Other names
+are found through ``projector_config.pbtxt``; without it, ``vectors.tsv`` or ``tensors.tsv``.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plectrum.formats._damage import damaged
+from plectrum.formats._format import Format, Wanted
+from plectrum.formats._record import Record
+from plectrum.formats._source import Source
+from plectrum.formats._text_lines import read_lines
+from plectrum.formats._word_keys import refuse_keys
+
+_CONFIG = "projector_config.pbtxt"
+_VECTOR_NAMES, _LABEL_NAMES = ("vectors.tsv", "tensors.tsv"), ("metadata.tsv", "labels.tsv")
+
+
+def is_projector(path: Path, head: bytes) -> bool:
+    """Whether a folder holds vectors and metadata for the projector."""
+    del head
+    return (path / _CONFIG).is_file() or _first_there(path, _VECTOR_NAMES) is not None
+
+
+def _first_there(path: Path, names: tuple[str, ...]) -> Path | None:
+    return next((path / name for name in names if (path / name).is_file()), None)
+
+
+def _files(path: Path) -> tuple[Path, Path]:
+    """Return the files of numbers and of labels."""
+    found = [_first_there(path, _VECTOR_NAMES), _first_there(path, _LABEL_NAMES)]
+    if (path / _CONFIG).is_file():
+        text = (path / _CONFIG).read_text(encoding="utf-8", errors="replace")
+        for place, name in enumerate(("tensor_path", "metadata_path")):
+            named = re.search(rf'{name}\s*:\s*"([^"]+)"', text)
+            if named:
+                found[place] = path / named[1]
+    for file, what in zip(found, ("vectors.tsv", "metadata.tsv"), strict=True):
+        if file is None or not file.is_file():
+            raise damaged(
+                path, None, f"a file of {what}, or one that {_CONFIG} names", f"{file}", advice="Add it."
+            )
+    vectors, labels = found
+    assert vectors is not None
+    assert labels is not None
+    return vectors, labels
+
+
+def read_projector(path: Path, wanted: Wanted) -> Record:
+    """Return the record of a projector folder; of several columns of metadata the first holds the keys."""
+    vectors, labels = _files(path)
+    matrix = _read_numbers(vectors)
+    rows = labels.read_bytes().decode("utf-8", "surrogateescape").removesuffix("\n").split("\n")
+    if len(rows) == len(matrix) + 1 and "\t" in rows[0]:
+        names, rows = rows[0].split("\t"), rows[1:]
+    else:
+        names = ["label"]
+    if len(rows) != len(matrix):
+        raise damaged(
+            labels, len(rows), f"{len(matrix):,} labels, one per vector", f"{len(rows):,}", unit="line"
+        )
+    fields = [row.removesuffix("\r").split("\t") for row in rows]
+    counts = None
+    if "count" in names[1:]:
+        at = names.index("count")
+        try:
+            counts = np.array([int(row[at]) for row in fields], np.int64)
+        except (ValueError, IndexError) as error:
+            raise damaged(
+                labels, None, "a whole number in column `count`", f"{error}", unit="line"
+            ) from error
+    del wanted
+    return Record([row[0] for row in fields], matrix, counts)
+
+
+def _read_numbers(path: Path) -> NDArray[np.float32]:
+    """Read lines of numbers divided by tabs: as lines of an empty key and numbers divided by spaces."""
+    with Source(path) as source:
+        raw = bytearray()
+        while part := source.read(1 << 24):
+            raw += part
+    first = bytes(raw[: raw.find(b"\n") + 1])
+    if not first.strip():
+        raise damaged(path, 1, "lines of numbers divided by tabs", f"{bytes(raw[:40])!r}", unit="line")
+    dim = first.count(b"\t") + 1
+    lines = b"\n".join(
+        b" " + line.replace(b"\t", b" ") for line in bytes(raw).removesuffix(b"\n").split(b"\n")
+    )
+    _, matrix = read_lines(_Text(path, lines + raw[-1:]), dim, Wanted())
+    return matrix
+
+
+class _Text(Source):
+    """Lines that are in memory already, under the name of the file they came from."""
+
+    def __init__(self, path: Path, raw: bytes) -> None:
+        self.path, self.position, self.size, self._raw = path, 0, len(raw), raw
+
+    def read_into(self, buffer: memoryview) -> int:
+        part = self._raw[self.position : self.position + len(buffer)]
+        buffer[: len(part)] = part
+        self.position += len(part)
+        return len(part)
+
+
+def write_projector(record: Record, path: Path) -> None:
+    """Write a folder for the projector."""
+    import pyarrow as pa
+
+    refuse_keys(record.keys, "TSV for the projector", forbidden="\t\n\r")
+    path.mkdir()
+    matrix = np.ascontiguousarray(record.floats(), np.float32)
+    n, dim = matrix.shape
+    with (path / "vectors.tsv").open("w", encoding="utf-8", newline="\n") as file:
+        for row in matrix:
+            file.write("\t".join(pa.array(row).cast(pa.string()).to_pylist()) + "\n")
+    with (path / "metadata.tsv").open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        if record.counts is None:
+            file.writelines(f"{key}\n" for key in record.keys)
+        else:
+            file.write("key\tcount\n")
+            file.writelines(
+                f"{key}\t{count}\n" for key, count in zip(record.keys, record.counts, strict=True)
+            )
+    (path / _CONFIG).write_text(
+        "embeddings {\n"
+        f'  tensor_name: "vectors ({n} x {dim})"\n'
+        '  tensor_path: "vectors.tsv"\n'
+        '  metadata_path: "metadata.tsv"\n'
+        "}\n",
+        encoding="utf-8",
+    )
+
+
+FORMAT = Format(
+    name="projector",
+    title="TensorBoard projector folder",
+    suffixes=(),
+    is_this=is_projector,
+    read=read_projector,
+    write=write_projector,
+    layout="folder",
+    holds=frozenset({"counts"}),
+)
