@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from plectrum.tabular import EmbeddingClassifier as EmbeddingClassifier
     from plectrum.tabular import EmbeddingEncoder as EmbeddingEncoder
     from plectrum.tabular import EmbeddingRegressor as EmbeddingRegressor
+    from plectrum.text import Word2Vec as Word2Vec
     from plectrum.vectors import Vectors as Vectors
     from plectrum.vectors import load as load
     from plectrum.vocabulary import UNKNOWN as UNKNOWN
@@ -36,6 +37,7 @@ _HOMES = {
     "UNKNOWN": "plectrum.vocabulary",
     "Vectors": "plectrum.vectors",
     "Vocabulary": "plectrum.vocabulary",
+    "Word2Vec": "plectrum.text",
     "errors": "plectrum.errors",
     "explain": "plectrum.explanation",
     "evaluate": "plectrum.evaluate",

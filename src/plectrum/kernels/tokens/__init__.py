@@ -1,0 +1,1 @@
+"""Bytes of text -> numbers of words, counted on the way."""
