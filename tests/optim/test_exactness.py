@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import plectrum.optim
+from plectrum.kernels import dispatch
 
 ADAMW = ("AdamW", {"lr": 1e-2, "weight_decay": 0.01})
 CASES = [
@@ -86,3 +87,14 @@ def test_other_betas_give_the_same_numbers(betas, scale):
 
 def test_the_comparison_can_fail():
     assert furthest_apart(*ADAMW, torch.float64, n_steps=200, ours={"absent_rows": "frozen"}) > 1e-4
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-8])
+def test_torchs_operations_give_the_same_numbers_as_the_compiled_kernels(scale):
+    with dispatch.use("torch"):
+        assert furthest_apart(*ADAMW, torch.float64, n_steps=100, scale=scale) < BOUNDS[torch.float64]
+
+
+def test_a_clock_that_forgets_gives_the_same_numbers(monkeypatch):
+    monkeypatch.setattr("plectrum.optim._base.MEMORY", 30)
+    assert furthest_apart(*ADAMW, torch.float64, n_steps=120) < BOUNDS[torch.float64]

@@ -1,5 +1,4 @@
-"""What happens to rows that are absent from a batch: which clock a rule goes by, and how rows are caught
-up."""
+"""Rows that are absent from a batch: which clock a rule goes by, and how rows are caught up."""
 
 from __future__ import annotations
 
@@ -10,11 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from plectrum.kernels._threads import run_in_threads
 from plectrum.kernels.update import torch_ops
 from plectrum.kernels.update._series import AdamSeries, LinearSeries
 from plectrum.rows import Ledger
 
 Group = dict[str, Any]
+ALONE_BELOW = 2**15  # numbers; a second thread costs more than it saves on fewer
 
 
 def _of_sgd(group: Group) -> str | None:
@@ -47,12 +48,60 @@ def new_series(name: str | None, dtype: torch.dtype, start: int) -> AdamSeries |
     return AdamSeries(kind, start) if name == "adam" else LinearSeries(kind, start)
 
 
+def use_compiled_sums(series: AdamSeries) -> None:
+    """Let a clock count with the compiled kernel."""
+    if series.add_step is None:
+        from plectrum.kernels.update import _cpu_absence
+
+        series.add_step = _cpu_absence.advance_adam
+
+
 @torch.no_grad()
-def catch_up(ledger: Ledger, table: Tensor, rows: Tensor, last: Tensor) -> None:
-    """Bring distinct rows from their `last` steps to the present."""
+def catch_up(ledger: Ledger, table: Tensor, rows: Any, lasts: Any) -> None:
+    """Bring distinct rows to the present: arrays by compiled kernels, tensors by torch."""
     series, state, table = ledger.series, ledger.state, table.data
+    if not len(rows) or not table.shape[1]:
+        return
     if isinstance(series, AdamSeries):
-        if state:
-            torch_ops.catch_up_adam(table, state["exp_avg"], state["exp_avg_sq"], rows, last, series)
+        if not state:  # before the first step
+            return
+        adam = _catch_up_adam if isinstance(rows, np.ndarray) else torch_ops.catch_up_adam
+        adam(table, state["exp_avg"], state["exp_avg_sq"], rows, lasts, series)
     elif isinstance(series, LinearSeries):
-        torch_ops.catch_up_sgd(table, state.get("momentum_buffer"), rows, last, series)
+        sgd = _catch_up_sgd if isinstance(rows, np.ndarray) else torch_ops.catch_up_sgd
+        sgd(table, state.get("momentum_buffer"), rows, lasts, series)
+
+
+def _catch_up_adam(  # noqa: PLR0917
+    table: Tensor, m: Tensor, v: Tensor, rows: Any, lasts: Any, series: AdamSeries
+) -> None:
+    from plectrum.kernels.update import _cpu_absence as kernels
+
+    n, now = len(rows), series.now
+    sums, known = series.room_for_sums(kernels.N_SUMS)
+    kernels.sum_up_absence(
+        *(lasts, n, series.start, now, series.history[5, now - series.start], series.moments),
+        *(series.middle, series.closed, series.log_decay, series.log1, series.log2, sums, known),
+    )
+    tolerance = torch_ops.TOLERANCE.get(table.dtype, torch_ops.TOLERANCE_ELSE)
+    places = (table.data_ptr(), m.data_ptr(), v.data_ptr(), table.shape[1], series.start, now)
+    past = (sums, tolerance, series.history, series.closed, series.log_decay)
+    parts = [(rows, lasts, a, b, *places, *past) for a, b in parts_of(n, table.shape[1])]
+    run_in_threads(kernels.catch_up_adam, parts, torch.get_num_threads())
+
+
+def _catch_up_sgd(table: Tensor, buffer: Tensor | None, rows: Any, lasts: Any, series: LinearSeries) -> None:
+    from plectrum.kernels.update import _cpu_absence as kernels
+
+    n, dim = len(rows), table.shape[1]
+    kind = np.float64 if table.dtype == torch.float64 else np.float32
+    matrices = np.ascontiguousarray(series.absence(lasts).reshape(4, n).T.astype(kind))
+    at = 0 if buffer is None else buffer.data_ptr()
+    parts = [(rows, a, b, table.data_ptr(), at, dim, matrices) for a, b in parts_of(n, dim)]
+    run_in_threads(kernels.catch_up_sgd, parts, torch.get_num_threads())
+
+
+def parts_of(n: int, dim: int) -> list[tuple[int, int]]:
+    """Return bounds that share n rows out among the threads; one part where more are not worth waking."""
+    n_parts = torch.get_num_threads() if n * dim >= ALONE_BELOW else 1
+    return [(n * k // n_parts, n * (k + 1) // n_parts) for k in range(n_parts)]

@@ -13,12 +13,15 @@ from plectrum.errors import ArgumentError, OptimizerError
 from plectrum.kernels.update._step import STATES, Step
 from plectrum.optim import _gradients
 from plectrum.optim._absence import ABSENCE, catch_up, new_series
+from plectrum.optim._compiled import Work, update_tables
 from plectrum.rows import Ledger, RowParameter, adopt, ledger_of, release, tables_of
+from plectrum.rows._behind import is_compiled
 from plectrum.rows._ledger import Series
 from plectrum.rows._tables import is_marked
 
 Group = dict[str, Any]
 ABSENT_ROWS = ("exact", "frozen")
+MEMORY = 2**16  # steps that a clock remembers, at about 200 bytes each, before all rows are caught up
 DENSE_BELOW = 4096  # numbers in a table; below it a dense step costs less than finding the rows
 
 
@@ -211,20 +214,39 @@ class RowOptimizer(torch.optim.Optimizer):
         for p, (ids, _) in zip(tables, gradients, strict=True):
             ledger = self._tables[p]
             if ids is None:
-                ledger.catch_up_all(p.data)
+                ledger.catch_up_all(p)
             else:
-                ledger.catch_up(p.data, ids)
+                ledger.catch_up(p, ids)
         first = [self._prepare_state(p, group) for p in tables]
         self._advance(group, tables, first)
+        compiled: dict[Step, list[Work]] = {}
         for p, (ids, values), is_first in zip(tables, gradients, first, strict=True):
             step = self._step_of(group, self._tables[p], is_first)
-            self._update(p, ids, values, step)
+            if ids is not None and is_compiled(p) and not group.get("amsgrad"):
+                compiled.setdefault(step, []).append(self._work(p, ids, values))
+            else:
+                self._update(p, ids, values, step)
+        for step, work in compiled.items():
+            for dtype in {w.table.dtype for w in work}:
+                update_tables([w for w in work if w.table.dtype == dtype], step)
+        torch.autograd.graph.increment_version(tables)
+
+    def _work(self, p: Parameter, ids: Tensor, values: Tensor) -> Work:
+        """Return what the compiled kernels need to step on a table."""
+        ledger, state = self._tables[p], self.state[p]
+        if ledger.held is not None:
+            free = ~ledger.held[ids]
+            ids, values = ids[free], values[free]
+        states = [state.get(name) for name in STATES[self.rule]]
+        return Work(p, states, ids, values, ledger.last, ledger.n_steps)
 
     def _advance(self, group: Group, tables: Sequence[Parameter], first: Sequence[bool]) -> None:
         """Let the clocks of these tables go on by one; a table that sits this step out keeps the old time."""
         stepping = set(tables)
         clocks = {id(s): s for p in tables if (s := self._tables[p].series) is not None}
         for clock in clocks.values():
+            if clock.now - clock.start >= MEMORY:
+                self._forget(clock)
             resting = [
                 ledger for p, ledger in self._tables.items() if ledger.series is clock and p not in stepping
             ]
@@ -238,6 +260,13 @@ class RowOptimizer(torch.optim.Optimizer):
             own = clocks.pop(id(ledger.series), None)
             if own is not None:
                 own.advance(self._step_of(group, ledger, is_first))
+
+    def _forget(self, clock: Series) -> None:
+        """Bring all rows that go by this clock up to date, so that it need not remember its past."""
+        for p, ledger in self._tables.items():
+            if ledger.series is clock:
+                ledger.catch_up_all(p)
+        clock.restart()
 
     def _update(self, p: Parameter, ids: Tensor | None, values: Tensor, step: Step) -> None:
         from plectrum.kernels.update import torch_ops
@@ -306,7 +335,7 @@ class RowOptimizer(torch.optim.Optimizer):
         """Bring every row of every table to the present step. Reading a table does this by itself."""
         with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
             for p, ledger in self._tables.items():
-                ledger.catch_up_all(p.data)
+                ledger.catch_up_all(p)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state in the form of torch's dense optimizer of the same name, all rows up to date.

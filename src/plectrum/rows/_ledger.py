@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from plectrum.errors import OptimizerError
+from plectrum.rows._behind import Rows, take_all_rows_behind, take_rows_behind
 
 if TYPE_CHECKING:
     from torch.nn.parameter import Parameter
@@ -17,6 +18,7 @@ class Series(Protocol):
     """A clock: it counts the steps, and knows what absence from some of them does to a row."""
 
     now: int
+    start: int
     dtype: Any
 
     def advance(self, step: Any) -> None:
@@ -32,7 +34,7 @@ class Series(Protocol):
 class CatchUp(Protocol):
     """How an optimizer moves rows that were absent: bring these distinct rows from `last` to the present."""
 
-    def __call__(self, ledger: Ledger, table: Tensor, rows: Tensor, last: Tensor) -> None: ...
+    def __call__(self, ledger: Ledger, table: Tensor, rows: Rows, lasts: Rows) -> None: ...
 
 
 class Ledger:
@@ -67,7 +69,7 @@ class Ledger:
         series: Series | None = None,
         catch_up: CatchUp | None = None,
     ) -> None:
-        self.state, self.series, self._catch_up = state, series, catch_up
+        self.state, self.series, self._catch_up = state, series, catch_up or _stand_still
         self.last: Tensor | None = None
         self.held: Tensor | None = None
         self.n_steps = series.now if series is not None else 0
@@ -90,19 +92,18 @@ class Ledger:
         """
         if not self.is_behind or not ids.numel():
             return
-        last = self._last_of(table)
-        flat = ids.reshape(-1)
-        flat = flat[(flat >= 0) & (flat < len(last))].long()
-        self._move(table, torch.unique(flat[last[flat] < self._now]))
+        self._catch_up(self, table, *take_rows_behind(table, ids, self._last_of(table), self._now))
 
     def catch_up_all(self, table: Tensor) -> None:
         """Bring every row to the present step. Cost: nothing where all are; else like one dense step."""
         if not self.is_behind:
             return
-        behind = (self._last_of(table) < self._now).nonzero()[:, 0]
-        for rows in torch.split(behind, max(1, 2**22 // max(table.shape[1], 1))):
-            self._move(table, rows)
-        self.note_complete()
+        last, n_rows = self._last_of(table), table.shape[0]
+        at_once = max(1, 2**22 // max(table.shape[1], 1))
+        for first in range(0, n_rows, at_once):
+            end = min(first + at_once, n_rows)
+            self._catch_up(self, table, *take_all_rows_behind(table, first, end, last, self._now))
+        self._complete_at = self._now
 
     def note_complete(self) -> None:
         """Take note that every row is at the present step."""
@@ -150,11 +151,9 @@ class Ledger:
             )
         return last
 
-    def _move(self, table: Tensor, rows: Tensor) -> None:
-        if self._catch_up is None or self.last is None or not len(rows):
-            return
-        self._catch_up(self, table, rows, self.last[rows])
-        self.last[rows] = self._now
+
+def _stand_still(ledger: Ledger, table: Tensor, rows: Rows, lasts: Rows) -> None:
+    """Move nothing."""
 
 
 NEVER_BEHIND = torch.iinfo(torch.int32).max

@@ -1,9 +1,13 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels.update import reference, torch_ops
 from plectrum.kernels.update._step import STATES, Step
+from plectrum.optim._compiled import Work, update_tables
 
 STEPS = {
     "sgd": Step("sgd", 0.1),
@@ -66,3 +70,96 @@ def test_a_small_step_in_sixteen_bits_is_not_lost():
     for _ in range(200):
         torch_ops.update(table, [None], ids, torch.ones(4, 64), step)
     assert abs(table.float().mean().item() - 0.98) < 1e-3
+
+
+def update_compiled(tables, states, ids, values, step, n_threads=2):
+    work = [
+        Work(t, s, torch.from_numpy(i), torch.from_numpy(v), None, 0)
+        for t, s, i, v in zip(tables, states, ids, values, strict=True)
+    ]
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        update_tables(work, step)
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("n_tables", [1, 5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", list(SHAPES))
+@pytest.mark.parametrize("name", list(STEPS))
+def test_compiled_updates_follow_the_reference(name, shape, dtype, n_tables):
+    step = STEPS[name]
+    cases = [make_case(step, shape, dtype, seed) for seed in range(n_tables)]
+    tables = [torch.from_numpy(c[0].copy()) for c in cases]
+    states = [[None if s is None else torch.from_numpy(s.copy()) for s in c[1]] for c in cases]
+    update_compiled(tables, states, [c[2] for c in cases], [c[3] for c in cases], step)
+    tolerance = 1e-5 if dtype == np.float32 else 1e-12
+    for (table, kept, ids, values), mine, state in zip(cases, tables, states, strict=True):
+        reference.update(table, kept, ids, values, step)
+        np.testing.assert_allclose(mine.numpy(), table, atol=tolerance, rtol=tolerance)
+        for expected, found in zip(kept, state, strict=True):
+            if expected is not None:
+                np.testing.assert_allclose(found.numpy(), expected, atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("n_tables", [1, 7])
+def test_any_number_of_threads_gives_the_same_bits(n_tables):
+    rng = np.random.default_rng(0)
+    n, dim, n_rows = 5000, 33, 3000
+    ids = [rng.zipf(1.2, n) % n_rows for _ in range(n_tables)]
+    values = [rng.normal(size=(n, dim)).astype(np.float32) for _ in range(n_tables)]
+    found = []
+    for n_threads in (1, 2, 3, 2):
+        tables = [torch.ones(n_rows, dim) for _ in range(n_tables)]
+        states = [[torch.zeros(n_rows, dim), torch.zeros(n_rows, dim)] for _ in range(n_tables)]
+        update_compiled(tables, states, ids, values, STEPS["adamw"], n_threads)
+        found.append(torch.stack(tables))
+    assert all(torch.equal(found[0], other) for other in found[1:])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.integers(0, 70),
+    n_rows=st.integers(1, 5000),
+    dim=st.integers(1, 70),
+    name=st.sampled_from(list(STEPS)),
+    seed=st.integers(0, 99),
+)
+def test_any_shape_follows_the_reference(n, n_rows, dim, name, seed):
+    step = STEPS[name]
+    rng = np.random.default_rng(seed)
+    ids, values = rng.integers(0, min(n_rows, 1 + seed), n), rng.normal(size=(n, dim))
+    table = rng.normal(size=(n_rows, dim))
+    states = [np.abs(rng.normal(size=(n_rows, 1 if name == "rowwise_adagrad" else dim)))] * (name != "sgd")
+    states = [s.copy() for s in states * len(STATES[step.rule])] or [None]
+    mine, kept = (
+        torch.from_numpy(table.copy()),
+        [None if s is None else torch.from_numpy(s.copy()) for s in states],
+    )
+    update_compiled([mine], [kept], [ids], [values], step)
+    reference.update(table, states, ids, values, step)
+    np.testing.assert_allclose(mine.numpy(), table, atol=1e-10)
+
+
+def test_gradients_may_be_strided_and_stand_in_bags():
+    rng = np.random.default_rng(0)
+    wide = torch.from_numpy(rng.normal(size=(10, 24)))
+    table, bag_of = torch.zeros(50, 8, dtype=torch.float64), torch.tensor([0, 0, 3, 9, 9, 9])
+    ids, scale = torch.tensor([4, 4, 7, 4, 1, 49]), torch.tensor([1.0, 2, 3, 4, 5, 6], dtype=torch.float64)
+    work = Work(table, [None], ids, wide[:, 8:16], None, 0, bag_of, scale)
+    update_tables([work], Step("sgd", 0.5))
+    expected = np.zeros((50, 8))
+    np.add.at(expected, ids.numpy(), wide.numpy()[bag_of, 8:16] * scale.numpy()[:, None])
+    np.testing.assert_allclose(table.numpy(), -0.5 * expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_tables", [1, 6])
+def test_an_id_outside_the_table_is_named(n_tables):
+    tables = [torch.zeros(5, 2) for _ in range(n_tables)]
+    ids = [np.array([1, 7, 2])] * n_tables
+    with pytest.raises(RowOutOfRangeError, match="got 7 at position 1"):
+        update_compiled(
+            tables, [[None]] * n_tables, ids, [np.ones((3, 2), np.float32)] * n_tables, STEPS["sgd"]
+        )

@@ -10,6 +10,16 @@ from numba.extending import intrinsic
 _READ, _WRITE, _NEAR, _DATA = 0, 1, 3, 1
 
 
+@intrinsic
+def pointer_like(typing_context: Any, address: Any, array: Any) -> Any:
+    """Turn an address (an integer) into a pointer to the dtype of `array`."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(array.dtype)(types.int64, array), generate
+
+
 def _define_pointer_to(element: Any) -> Any:
     """Return an intrinsic that turns an address (an integer) into a pointer to `element`."""
 
@@ -50,6 +60,24 @@ def prefetch(typing_context: Any, address: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64), generate
+
+
+@intrinsic
+def prefetch_to_write(typing_context: Any, address: Any) -> Any:
+    """Ask for the cache line at `address` in order to write it."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _emit_prefetch(builder, arguments[0], _WRITE)
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
+@numba.njit(inline="always")
+def prefetch_row_to_write(address: Any, n_bytes: Any) -> None:
+    """Ask for every cache line of a row in order to write it."""
+    for k in range(0, n_bytes, 64):
+        prefetch_to_write(address + k)  # type: ignore[call-arg]
 
 
 @numba.njit(inline="always")

@@ -21,6 +21,7 @@ few rows concerned are replayed (`needs_replay`).
 Momentum SGD is linear in (w, b): a product of 2 x 2 matrices does the same.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -56,7 +57,14 @@ class AdamSeries:
         Of the arithmetic: factors are rounded to it, as torch's dense optimizer rounds them.
     start : int
         The number of steps taken so far.
+
+    Attributes
+    ----------
+    add_step : callable or None
+        A compiled stand-in for `_add_step`.
     """
+
+    add_step: Callable[..., None] | None = None
 
     def __init__(self, dtype: np.dtype | type, start: int = 0) -> None:
         self.dtype = np.dtype(dtype)
@@ -72,14 +80,19 @@ class AdamSeries:
 
     def fork(self) -> "AdamSeries":
         """Return a copy that goes its own way: for tables that sit out a step."""
-        other = object.__new__(AdamSeries)
+        other = object.__new__(type(self))
         other.__dict__.update(
-            {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in self.__dict__.items()}
+            {
+                k: v.copy() if isinstance(v, np.ndarray) else v
+                for k, v in self.__dict__.items()
+                if k != "_sums"
+            }
         )
         return other
 
     def restart(self) -> None:
         """Forget the past: every row stands at the present step."""
+        self.__dict__.pop("_sums", None)
         self.__init__(self.dtype, self.now)  # type: ignore[misc]
 
     def advance(self, step: Step) -> None:
@@ -93,20 +106,15 @@ class AdamSeries:
         t = self.now - self.start  # position of the state before this step
         self.middle[t] = self._middle(step, root2)
         self.ratio[t], self.moments[:, t] = 1.0, 0.0
-        lo, hi = self._open, t + 1
-        # ratio[s] = R1/sqrt(R2) over (s, now]; x_k = c2/sqrt(R2): shrink2 is known from the logarithms
-        shrink2 = np.exp(0.5 * (self.log2[t] + 2 * np.log(root2) - self.log2[lo:hi]))
-        self.ratio[lo:hi] *= beta1 / root2
-        x = step.correction2 / shrink2
-        weight = step.lr / step.correction1 * step.correction2 * self.ratio[lo:hi]
-        away = x / self.middle[lo:hi] - 1
-        moments = self.moments[:, lo:hi]
-        moments *= f
-        for j in range(N_TERMS + 1):
-            moments[j] += weight
-            weight *= away
+        weight = step.lr / step.correction1 * step.correction2
+        if self.add_step is None:
+            self._add_step(t, beta1 / root2, root2, step.correction2, weight, f)
+        else:
+            self.add_step(
+                *(t, self._open, beta1 / root2, root2, step.correction2, weight, f, self.middle),
+                *(self.moments, self.ratio, self.closed, self.log2),
+            )
         self.now += 1
-        self.closed[lo : hi + 1] = t + 1
         self.log_decay[t + 1] = self.log_decay[t] + np.log(f)
         self.log1[t + 1] = self.log1[t] + (np.log(beta1) if beta1 > 0 else _LOG_OF_ZERO)
         self.log2[t + 1] = self.log2[t] + 2 * np.log(root2)
@@ -115,6 +123,22 @@ class AdamSeries:
         )  # fmt: skip
         while self._open <= t and self.ratio[self._open] < _OVER:
             self._open += 1
+
+    def _add_step(  # noqa: PLR0917
+        self, t: int, ratio: float, root2: float, correction2: float, weight: float, f: float
+    ) -> None:
+        """Add one step to the running sums of every last step that still gathers weight."""
+        lo, hi = self._open, t + 1
+        shrink2 = np.exp(0.5 * (self.log2[t] - self.log2[lo:hi])) * root2
+        self.ratio[lo:hi] *= ratio
+        away = correction2 / shrink2 / self.middle[lo:hi] - 1
+        term = weight * self.ratio[lo:hi]
+        moments = self.moments[:, lo:hi]
+        moments *= f
+        for j in range(N_TERMS + 1):
+            moments[j] += term
+            term = term * away
+        self.closed[lo : hi + 1] = t + 1
 
     def _middle(self, step: Step, root2: float) -> float:
         """Return the x about which the absence that begins before this step is expanded."""
@@ -145,6 +169,14 @@ class AdamSeries:
             moments=moments[:N_TERMS],
             rest=rest,
         )
+
+    def room_for_sums(self, n_sums: int) -> tuple[NDArray, NDArray[np.int64]]:
+        """Return scratch for compiled kernels: sums per last step, and the step each was worked out at."""
+        kept = self.__dict__.get("_sums")
+        if kept is None or len(kept[0]) < self._capacity:
+            kept = (np.empty((self._capacity, n_sums), self.dtype), np.full(self._capacity, -1))
+            self._sums = kept
+        return kept
 
     def replayed_until(self, last: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return the step up to which a replay has to go; after it only the decay is left."""

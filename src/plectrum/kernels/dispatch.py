@@ -1,0 +1,61 @@
+"""Which implementation of an operation is used, and why."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Literal, NamedTuple
+
+Implementation = Literal["cpu", "torch"]
+
+_COMPILED = {
+    "gather": frozenset({"float32", "float64", "float16", "bfloat16"}),
+    "pool": frozenset({"float32", "float64"}),
+    "update": frozenset({"float32", "float64"}),
+}
+_wanted: ContextVar[Implementation | None] = ContextVar("plectrum_implementation", default=None)
+
+
+class Choice(NamedTuple):
+    """An implementation, and the reason for it."""
+
+    implementation: Implementation
+    why: str
+
+
+def choose(operation: str, device_type: str, dtype: str) -> Choice:
+    """Return which implementation of `operation` serves tables of this dtype on this device.
+
+    Parameters
+    ----------
+    operation : {"gather", "pool", "update"}
+    device_type : str
+        torch's name: "cpu", "cuda", ...
+    dtype : str
+        The dtype's name without ``torch.``.
+
+    Examples
+    --------
+    >>> from plectrum.kernels.dispatch import choose
+    >>> choose("update", "cpu", "float32")
+    Choice(implementation='cpu', why='compiled for float32 on the CPU')
+    >>> choose("update", "cuda", "float32").why
+    "torch's operations serve every device; the compiled kernels are for the CPU"
+    """
+    wanted = _wanted.get()
+    if wanted == "torch":
+        return Choice("torch", "asked for")
+    if device_type != "cpu":
+        return Choice("torch", "torch's operations serve every device; the compiled kernels are for the CPU")
+    if dtype not in _COMPILED[operation]:
+        return Choice("torch", f"{operation} is not compiled for {dtype}")
+    return Choice("cpu", f"compiled for {dtype} on the CPU")
+
+
+@contextmanager
+def use(implementation: Implementation) -> Iterator[None]:
+    """Within this context, use one implementation wherever it can serve."""
+    token = _wanted.set(implementation)
+    try:
+        yield
+    finally:
+        _wanted.reset(token)

@@ -1,0 +1,1 @@
+"""Rows of one table or many, laid side by side."""

@@ -1,0 +1,236 @@
+"""Updates of rows on the CPU: ids are sorted by row, each row is read once, stepped and written once.
+
+Every function here takes addresses, because one call serves many tables. ``jobs`` is an int64 array with a
+row per table whose columns are named below; a job's keys are ``row << 32 | position``, sorted, so that
+equal rows stand together in the order of the batch: sums come out the same whatever the number of threads.
+"""
+
+# mypy: ignore-errors
+# Numba types these functions; the tests hold them to the reference.
+import math
+
+import numba
+import numpy as np
+
+from plectrum.kernels.native._cpu_compile import compiled
+from plectrum.kernels.native._cpu_memory import (
+    int32_at,
+    int64_at,
+    pointer_like,
+    prefetch_row,
+    prefetch_row_to_write,
+    take_turn,
+)
+
+# columns of `jobs`
+TABLE, STATE1, STATE2, N_ROWS, DIM = 0, 1, 2, 3, 4
+IDS, ID_STRIDE, N_IDS = 5, 6, 7  # stride in numbers
+VALUES, VALUE_STRIDE = 8, 9  # stride in bytes
+BAG_OF, SCALE = 10, 11  # row of the values that an id's gradient stands in, and its factor; 0 for none
+LAST, NOW = 12, 13
+N_COLUMNS = 14
+
+RULES = {"sgd": 0, "adagrad": 1, "rowwise_adagrad": 2, "adam": 3, "adamw": 4}
+_SGD, _ADAGRAD, _ROWWISE, _ADAM, _ADAMW = 0, 1, 2, 3, 4
+
+_AHEAD = 12  # rows ahead for which memory is asked
+_BITS = 11  # of the row sorted by in one pass
+_POSITION = 0xFFFFFFFF
+_FLAGS = {"contract", "reassoc", "nsz"}  # let sums over a row be vectorised; no other freedom
+
+
+@numba.njit
+def sort_by_row(job, keys, spare, counts):
+    """Fill `keys` with the job's ids, sorted; return which of the two arrays holds them, -1 for a bad id."""
+    n, n_rows, stride = job[N_IDS], job[N_ROWS], job[ID_STRIDE]
+    ids = numba.carray(int64_at(job[IDS]), (n * stride,))
+    for i in range(n):
+        row = ids[i * stride]
+        if row < 0 or row >= n_rows:
+            return -1
+        keys[i] = row << 32 | i
+    n_bits = 1
+    while n_rows > 1 << n_bits:
+        n_bits += 1
+    n_passes = (n_bits + _BITS - 1) // _BITS
+    per_pass = (n_bits + n_passes - 1) // n_passes
+    mask = (1 << per_pass) - 1
+    source, to = keys, spare
+    for k in range(n_passes):
+        shift = 32 + k * per_pass
+        for j in range(mask + 1):
+            counts[j] = 0
+        for i in range(n):
+            counts[(source[i] >> shift) & mask] += 1
+        total = 0
+        for j in range(mask + 1):
+            here = counts[j]
+            counts[j] = total
+            total += here
+        for i in range(n):
+            key = source[i]
+            digit = (key >> shift) & mask
+            to[counts[digit]] = key
+            counts[digit] += 1
+        source, to = to, source
+    return n_passes & 1
+
+
+@numba.njit(fastmath=_FLAGS, error_model="numpy", forceinline=True)
+def step_row(rule, w, s1, s2, g, n, hp):
+    """Take one step on one row, in place; `hp` holds the numbers that `hyperparameters` lays out."""
+    lr, decay, eps = hp[0], hp[1], hp[2]
+    if rule == _SGD:
+        if hp[5] == 0:  # no momentum
+            for j in range(n):
+                w[j] -= lr * (g[j] + decay * w[j])
+        elif hp[7] == 0:
+            for j in range(n):
+                b = hp[5] * s1[j] + hp[6] * (g[j] + decay * w[j])
+                s1[j] = b
+                w[j] -= lr * b
+        else:
+            for j in range(n):
+                d = g[j] + decay * w[j]
+                b = hp[5] * s1[j] + hp[6] * d
+                s1[j] = b
+                w[j] -= lr * (d + hp[5] * b)
+    elif rule == _ADAGRAD:
+        for j in range(n):
+            d = g[j] + decay * w[j]
+            s = s1[j] + d * d
+            s1[j] = s
+            w[j] -= lr * d / (math.sqrt(s) + eps)
+    elif rule == _ROWWISE:
+        total = lr - lr
+        for j in range(n):
+            d = g[j] + decay * w[j]
+            total += d * d
+        s1[0] += total / n
+        s = s1[0]  # read back in the table's precision
+        rate = lr / (math.sqrt(s) + eps)
+        for j in range(n):
+            w[j] -= rate * (g[j] + decay * w[j])
+    elif rule == _ADAM:
+        for j in range(n):
+            d = g[j] + decay * w[j]
+            m = s1[j] + hp[3] * (d - s1[j])
+            v = hp[4] * s2[j] + hp[8] * d * d
+            s1[j] = m
+            s2[j] = v
+            w[j] -= lr * m / (math.sqrt(v) * hp[9] + eps)
+    else:
+        for j in range(n):
+            d = g[j]
+            m = s1[j] + hp[3] * (d - s1[j])
+            v = hp[4] * s2[j] + hp[8] * d * d
+            s1[j] = m
+            s2[j] = v
+            w[j] = decay * w[j] - lr * m / (math.sqrt(v) * hp[9] + eps)
+
+
+@numba.njit(fastmath=_FLAGS, error_model="numpy")
+def update_range(job, keys, first, end, rule, hp, total):
+    """Step on the rows whose keys stand in [first, end); `total` is room for one row."""
+    dim, n_keys = job[DIM], end
+    size = hp.itemsize
+    row_bytes = dim * size
+    state_dim = 1 if rule == _ROWWISE else dim
+    state_bytes = state_dim * size
+    table, state1, state2 = job[TABLE], job[STATE1], job[STATE2]
+    values, stride, bag_of, scale = job[VALUES], job[VALUE_STRIDE], job[BAG_OF], job[SCALE]
+    bags = numba.carray(int64_at(bag_of), (1,))
+    scales = numba.carray(pointer_like(scale, hp), (1,))
+    last = numba.carray(int32_at(job[LAST]), (1,))
+    sign = hp[10]
+    i = first
+    while i < end:
+        row = keys[i] >> 32
+        place = keys[i] & _POSITION
+        if i + _AHEAD < n_keys:
+            ahead = keys[i + _AHEAD]
+            row_ahead, place_ahead = ahead >> 32, ahead & _POSITION
+            if bag_of:
+                place_ahead = bags[place_ahead]
+            prefetch_row(values + place_ahead * stride, row_bytes)
+            prefetch_row_to_write(table + row_ahead * row_bytes, row_bytes)
+            if state1:
+                prefetch_row_to_write(state1 + row_ahead * state_bytes, state_bytes)
+            if state2:
+                prefetch_row_to_write(state2 + row_ahead * row_bytes, row_bytes)
+        w = numba.carray(pointer_like(table + row * row_bytes, hp), (dim,))
+        s1 = numba.carray(pointer_like(state1 + row * state_bytes, hp), (state_dim,))
+        s2 = numba.carray(pointer_like(state2 + row * row_bytes, hp), (dim,))
+        if bag_of:
+            where = bags[place]
+        else:
+            where = place
+        g = numba.carray(pointer_like(values + where * stride, hp), (dim,))
+        after = i + 1
+        if (after == n_keys or keys[after] >> 32 != row) and sign == 1 and not scale:
+            step_row(rule, w, s1, s2, g, dim, hp)
+        else:
+            factor = sign * scales[place] if scale else sign
+            for j in range(dim):
+                total[j] = factor * g[j]
+            while after < n_keys and keys[after] >> 32 == row:
+                place = keys[after] & _POSITION
+                if bag_of:
+                    where = bags[place]
+                else:
+                    where = place
+                g = numba.carray(pointer_like(values + where * stride, hp), (dim,))
+                factor = sign * scales[place] if scale else sign
+                for j in range(dim):
+                    total[j] += factor * g[j]
+                after += 1
+            step_row(rule, w, s1, s2, total, dim, hp)
+        if job[LAST]:
+            last[row] = job[NOW]
+        i = after
+
+
+@compiled()
+def update_tables(counter, jobs, rule, hp, n_most, dim_most):
+    """Take whole tables in turn, until none is left; return the number of a table with a bad id, or -1."""
+    keys, spare = np.empty(n_most, np.int64), np.empty(n_most, np.int64)
+    counts, total = np.empty(1 << _BITS, np.int64), np.empty(dim_most, hp.dtype)
+    while True:
+        turn = take_turn(counter)
+        if turn >= len(jobs):
+            return -1
+        which = sort_by_row(jobs[turn], keys, spare, counts)
+        if which < 0:
+            return turn
+        update_range(jobs[turn], spare if which else keys, 0, jobs[turn, N_IDS], rule, hp, total)
+
+
+@compiled()
+def sorted_keys(job):
+    """Return the job's keys, sorted; an empty array where an id is bad."""
+    n = job[N_IDS]
+    keys, spare, counts = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(1 << _BITS, np.int64)
+    which = sort_by_row(job, keys, spare, counts)
+    if which < 0:
+        return keys[:0]
+    return spare if which else keys
+
+
+@compiled()
+def cut_between_rows(keys, n_parts):
+    """Return n_parts + 1 bounds that cut the keys into about equal parts, never between equal rows."""
+    n = len(keys)
+    bounds = np.empty(n_parts + 1, np.int64)
+    bounds[0] = 0
+    for k in range(1, n_parts + 1):
+        at = max(bounds[k - 1], n * k // n_parts)
+        while 0 < at < n and keys[at] >> 32 == keys[at - 1] >> 32:
+            at += 1
+        bounds[k] = at
+    return bounds
+
+
+@compiled()
+def update_part(job, keys, first, end, rule, hp):
+    """Step on the rows whose keys stand in [first, end)."""
+    update_range(job, keys, first, end, rule, hp, np.empty(job[DIM], hp.dtype))
