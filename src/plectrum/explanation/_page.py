@@ -152,7 +152,7 @@ def _grid(head: list[str], rows: list[list[str]], *, lifted: list[bool] | None =
 
 
 def _cell(text: str) -> str:
-    is_number = text.lstrip("-").replace(".", "", 1).isdigit()
+    is_number = text.lstrip("-").replace(".", "", 1).replace("e-", "", 1).isdigit()
     return f"<td{' class=number' if is_number else ''}>{_text(text)}</td>"
 
 

@@ -146,4 +146,8 @@ def letter(i: int) -> str:
 
 def shown(numbers: list[float]) -> list[str]:
     """Return the first few numbers of a row, and a mark when there are more."""
-    return [f"{number:.4f}" for number in numbers[:N_NUMBERS]] + (["..."] if len(numbers) > N_NUMBERS else [])
+    first = numbers[:N_NUMBERS]
+    is_small = 0 < max(map(abs, first), default=0.0) < 0.05
+    return [f"{x:.2e}" if is_small else f"{x:.4f}" for x in first] + (
+        ["..."] if len(numbers) > len(first) else []
+    )

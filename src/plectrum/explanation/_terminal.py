@@ -37,10 +37,10 @@ def _batch(told: Explanation, story: Story) -> list[str]:
     rows = [["", *cells, "target"]]
     for name, example in zip(story.names, told.examples, strict=True):
         rows.append([name, *(example.cells[c] for c in cells), example.target])
-    return [
-        *_grid(rows),
-        f"Example {story.names[0]} is the one to follow; all of them make one step together.",
-    ]
+    lines = _grid(rows)
+    if len(lines[0]) > _WIDTH:  # many columns: one line each
+        lines = _grid([list(row) for row in zip(*rows, strict=True)])
+    return [*lines, f"Example {story.names[0]} is the one to follow; all of them make one step together."]
 
 
 def _row_numbers(told: Explanation, story: Story) -> list[str]:
@@ -136,7 +136,7 @@ def _grid(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _is_number(cell: str) -> bool:
-    return cell.lstrip("-").replace(".", "", 1).isdigit()
+    return cell.lstrip("-").replace(".", "", 1).replace("e-", "", 1).isdigit()
 
 
 def _cut(text: str) -> str:

@@ -1,0 +1,50 @@
+import json
+
+from cli.command import plectrum_here as plectrum
+
+FRAME = "day,rain,visitors\n" + "".join(
+    f"{day},{i % 7},{i}\n" for i, day in enumerate(["Mon", "Tue", "Wed"] * 10)
+)
+
+
+def test_without_a_file_a_dozen_rows_are_explained():
+    done = plectrum("explain")
+    done.assert_succeeds()
+    for part in ("Mon", "sum", "untouched", "slope", "The same batch again"):
+        assert part in done.out
+
+
+def test_the_record_comes_as_one_json_document(tmp_path):
+    file = tmp_path / "museum.csv"
+    file.write_text(FRAME)
+    done = plectrum(
+        "explain", file, "--target", "visitors", "--column", "day", "--optimizer", "adamw", "--json"
+    )
+    done.assert_succeeds()
+    record = json.loads(done.out)
+    assert (record["focus"], record["target"], record["optimizer"]) == ("day", "visitors", "adamw")
+
+
+def test_a_text_is_explained_by_one_window(tmp_path):
+    file = tmp_path / "tale.txt"
+    file.write_text("the king rules the land\nthe queen rules the sea\n")
+    done = plectrum("explain", file, "--word", "queen")
+    done.assert_succeeds()
+    assert "seen beside it" in done.out
+
+
+def test_a_page_is_written_whole(tmp_path):
+    done = plectrum("explain", "--page", tmp_path / "step.html")
+    done.assert_succeeds()
+    assert (tmp_path / "step.html").read_text().startswith("<!doctype html>")
+    assert done.out == ""
+
+
+def test_wrong_use_says_the_way_out(tmp_path):
+    file = tmp_path / "museum.csv"
+    file.write_text(FRAME)
+    plectrum("explain", file).assert_fails(1, "--target", "museum.csv")
+    plectrum("explain", file, "--target", "vistors").assert_fails(1, "'vistors'", "'visitors'")
+    plectrum("explain", file, "--target", "visitors", "--row", 99).assert_fails(1, "99")
+    plectrum("explain", tmp_path / "none.txt").assert_fails(1, "none.txt")
+    plectrum("explain", "--optimizer", "lion").assert_fails(1, "'lion'", "adamw")
