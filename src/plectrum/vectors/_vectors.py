@@ -179,6 +179,11 @@ class Vectors:
             found[lost] = vector
         return found
 
+    def units(self, rows: Sequence[int] | NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """Return vectors divided by their lengths, float32, copied: of all rows, or of some."""
+        chosen = self._matrix if rows is None else self._rows_of(np.asarray(rows, np.int64))
+        return _search.unit_rows(chosen)
+
     def _row_of(self, row: int) -> NDArray[Any]:
         vector: NDArray[Any] = self._matrix[row]
         return vector
