@@ -135,8 +135,11 @@ def _array_column(column: np.ndarray, n: int, owner: str, argument: str) -> Any:
     if column.dtype.kind != "O":
         return pa.array(np.ascontiguousarray(column))
     try:
-        return pa.array(column, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError) as error:
+        made = pa.array(column, from_pandas=True)
+        if pa.types.is_binary(made.type) and any(isinstance(value, str) for value in column):
+            raise TypeError("text beside bytes")  # of which Arrow makes bytes
+        return made
+    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         kinds = sorted({type(value).__name__ for value in column if value is not None})
         raise DataError(
             f"Column {n} of `{argument}` of `{owner}` must hold values of one type; got {', '.join(kinds)}. "

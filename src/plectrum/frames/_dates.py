@@ -7,9 +7,9 @@ import narwhals as nw
 import numpy as np
 
 from plectrum.errors import ArgumentError
-from plectrum.frames._values import moments
+from plectrum.frames._column import moments
 
-_WEEKDAYS = np.array(["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"], object)
+_WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 DATE_PARTS = (
     "year",
     "quarter",
@@ -46,10 +46,12 @@ def date_parts(series: "nw.Series[Any]") -> tuple[str, ...]:
     if len(stamps) and (stamps.max() - stamps.min()) >= np.timedelta64(2 * _DAYS_PER_YEAR, "D"):
         wanted += ["week", "day_of_year"]
     parts = _parts(stamps, wanted)
-    return tuple(part for part in DATE_PARTS if part in parts and len(np.unique(parts[part].astype(str))) > 1)
+    return tuple(part for part in DATE_PARTS if part in parts and (parts[part] != parts[part][:1]).any())
 
 
-def expand_date(series: "nw.Series[Any]", *, parts: Sequence[str] | None = None) -> "nw.DataFrame[Any]":
+def expand_date(
+    series: "nw.Series[Any]", *, parts: Sequence[str] | None = None, spelling: str | None = None
+) -> "nw.DataFrame[Any]":
     """The calendar parts of a column of dates, as columns called ``<name>_<part>``; missing stays missing.
 
     Parameters
@@ -61,6 +63,8 @@ def expand_date(series: "nw.Series[Any]", *, parts: Sequence[str] | None = None)
         (1-366), "weekday" ("Monday", ...), "is_month_start", "is_month_end", "hour" (0-23), "minute"
         (0-59). Without it, those that `date_parts` finds worth it; keep these for later rows, which must
         be expanded alike.
+    spelling : str, optional
+        For text, what `date_spelling` found in the rows that were learned from.
 
     Returns
     -------
@@ -90,16 +94,19 @@ def expand_date(series: "nw.Series[Any]", *, parts: Sequence[str] | None = None)
             f"`parts` of `expand_date` must be of {', '.join(DATE_PARTS)}; got {unknown[0]!r}. Leave it out "
             "to take those that vary."
         )
-    stamps = moments(series)
+    stamps = moments(series, spelling=spelling)
     missing = np.isnat(stamps)
     filled = np.where(missing, np.datetime64(0, "us"), stamps)
     values = _parts(filled, chosen)
     columns = {f"{series.name}_{part}": pa.array(values[part], mask=missing) for part in chosen}
+    if "weekday" in chosen:
+        name = f"{series.name}_weekday"
+        columns[name] = pa.array(_WEEKDAYS).take(columns[name])
     return nw.from_native(pa.table(columns), eager_only=True)
 
 
 def _parts(stamps: np.ndarray, wanted: Sequence[str]) -> dict[str, np.ndarray]:
-    """Calendar parts of datetime64[us] (n,) without NaT."""
+    """Calendar parts of datetime64[us] (n,) without NaT; the weekday as 0 (Monday) to 6."""
     days = stamps.astype("M8[D]")
     months = stamps.astype("M8[M]")
     years = stamps.astype("M8[Y]")
@@ -114,7 +121,7 @@ def _parts(stamps: np.ndarray, wanted: Sequence[str]) -> dict[str, np.ndarray]:
         "week": lambda: _iso_week(days, weekday),
         "day": lambda: (days - months.astype("M8[D]")).astype(np.int64) + 1,
         "day_of_year": lambda: day_of_year,
-        "weekday": lambda: _WEEKDAYS[weekday],
+        "weekday": lambda: weekday,
         "is_month_start": lambda: days == months.astype("M8[D]"),
         "is_month_end": lambda: days + 1 == (months + 1).astype("M8[D]"),
         "hour": lambda: minutes // 60,

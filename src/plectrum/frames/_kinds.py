@@ -1,7 +1,7 @@
 """What each column is: categorical, numeric, date, boolean or ignored, and why."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, get_args
@@ -9,9 +9,9 @@ from typing import Any, Literal, get_args
 import narwhals as nw
 import numpy as np
 
-from plectrum.errors import ArgumentError, MissingColumnError
+from plectrum.errors import ArgumentError, DataError, MissingColumnError
 from plectrum.frames._adapt import as_frame
-from plectrum.frames._values import levels, moments_in_text, numbers
+from plectrum.frames._column import MOMENTS, Column
 
 KindName = Literal["categorical", "numeric", "date", "boolean", "ignored"]
 KINDS: tuple[str, ...] = get_args(KindName)
@@ -102,22 +102,6 @@ class Kind:
     n_missing: int
 
 
-@dataclass(frozen=True)
-class Profile:
-    """What the kinds are judged by; everything is counted once."""
-
-    n_rows: int
-    n_missing: int
-    n_levels: int
-    n_single: int  # levels that one row has
-    counts: np.ndarray  # (n_levels,) rows of each level
-
-    @property
-    def n_present(self) -> int:
-        """Rows with a value."""
-        return self.n_rows - self.n_missing
-
-
 def column_kinds(X: Any, overrides: Mapping[str, str] | None = None) -> dict[str, Kind]:
     """What each column of a frame is, in the frame's order, with the reason.
 
@@ -160,39 +144,22 @@ def column_kinds(X: Any, overrides: Mapping[str, str] | None = None) -> dict[str
     frame = as_frame(X, owner="column_kinds")
     chosen = dict(overrides or {})
     _check_overrides(chosen, frame.columns)
-    return {
-        series.name: _overridden(series, chosen[series.name]) if series.name in chosen else kind_of(series)
-        for series in _columns(frame)
-    }
+    return {name: kind_of(frame[name], chosen.get(name)) for name in frame.columns}
 
 
-def kind_of(series: "nw.Series[Any]") -> Kind:
+def kind_of(series: "nw.Series[Any]", override: str | None = None) -> Kind:
     """What one column is."""
     try:
-        profile = profile_of(series)
-    except TypeError:
+        column = Column(series)
+    except DataError:
         return Kind("ignored", f"it holds {series.dtype}, not one value per row", 0, 0)
-    name, why = _judge(series, profile)
-    return Kind(name, why, profile.n_levels, profile.n_missing)
+    return kind_of_column(column, override)
 
 
-def profile_of(series: "nw.Series[Any]") -> Profile:
-    """Rows, missing rows and levels of a column."""
-    n_rows = len(series)
-    if series.dtype.is_float():
-        values = numbers(series)
-        present = values[~np.isnan(values)]
-        counts = np.unique_counts(present).counts
-        return Profile(n_rows, n_rows - len(present), len(counts), int((counts == 1).sum()), counts)
-    codes, keys = levels(series)
-    all_counts = np.bincount(codes, minlength=len(keys))
-    n_missing = sum(int(all_counts[n]) for n, key in enumerate(keys) if key is None)
-    counts = np.array([all_counts[n] for n, key in enumerate(keys) if key is not None and all_counts[n]], int)
-    return Profile(n_rows, n_missing, len(counts), int((counts == 1).sum()), counts)
-
-
-def _columns(frame: "nw.DataFrame[Any]") -> Iterator["nw.Series[Any]"]:
-    return (frame[name] for name in frame.columns)
+def kind_of_column(column: Column, override: Any = None) -> Kind:
+    """What one column is, of which other sides are wanted too."""
+    name, why = (override, "you said so") if override is not None else _judge(column)
+    return Kind(name, why, column.n_levels, column.n_missing)
 
 
 def _check_overrides(chosen: Mapping[str, str], columns: list[str]) -> None:
@@ -213,51 +180,40 @@ def _check_overrides(chosen: Mapping[str, str], columns: list[str]) -> None:
             )
 
 
-def _overridden(series: "nw.Series[Any]", kind: Any) -> Kind:
-    try:
-        profile = profile_of(series)
-    except TypeError:
-        profile = Profile(len(series), 0, 0, 0, np.zeros(0, int))
-    return Kind(kind, "you said so", profile.n_levels, profile.n_missing)
-
-
-def _judge(series: "nw.Series[Any]", profile: Profile) -> tuple[KindName, str]:  # noqa: PLR0911
-    if profile.n_rows == 0:
-        return _judge_type(series)
-    if profile.n_levels == 0:
+def _judge(column: Column) -> tuple[KindName, str]:  # noqa: PLR0911
+    if column.n_rows == 0:
+        return _judge_type(column)
+    if column.n_levels == 0:
         return "ignored", "every value is missing"
-    if profile.n_levels == 1 and profile.n_missing == 0 and profile.n_rows > 1:
+    if column.n_levels == 1 and column.n_missing == 0 and column.n_rows > 1:
         return "ignored", "every row has the same value"
-    if series.dtype in (nw.Date, nw.Datetime, nw.Time):
-        return "date", "it holds dates"
-    if series.dtype == nw.Boolean:
-        return "boolean", "it holds true and false"
-    if series.dtype == nw.Duration:
+    if column.dtype == nw.Duration:
         return "numeric", "it holds durations, counted in seconds"
-    if series.dtype.is_numeric():
-        return _judge_numbers(series, profile)
-    return _judge_text(series, profile)
+    if column.dtype.is_numeric():
+        return _judge_numbers(column)
+    if column.dtype in MOMENTS or column.dtype == nw.Boolean:
+        return _judge_type(column)
+    return _judge_text(column)
 
 
-def _judge_type(series: "nw.Series[Any]") -> tuple[KindName, str]:
-    """Without rows only the type can speak."""
-    if series.dtype in (nw.Date, nw.Datetime, nw.Time):
-        return "date", "its type is a date's"
-    if series.dtype == nw.Boolean:
-        return "boolean", "its type is boolean"
-    if series.dtype.is_numeric() or series.dtype == nw.Duration:
+def _judge_type(column: Column) -> tuple[KindName, str]:
+    """Where the type says it all, or, without rows, nothing else can speak."""
+    if column.dtype in MOMENTS:
+        return "date", "it holds dates" if column.dtype != nw.Time else "it holds times of day"
+    if column.dtype == nw.Boolean:
+        return "boolean", "it holds true and false"
+    if column.dtype.is_numeric() or column.dtype == nw.Duration:
         return "numeric", "its type is a number's"
     return "categorical", "its type is text's"
 
 
-def _judge_text(series: "nw.Series[Any]", profile: Profile) -> tuple[KindName, str]:
-    n_levels = f"{profile.n_levels:,} different values"
-    if series.dtype == nw.String and moments_in_text(series) is not None:
+def _judge_text(column: Column) -> tuple[KindName, str]:
+    if column.spelling is not None:
         return "date", "it holds text that is all dates"
-    if profile.n_present >= _FEWEST_ROWS_TO_JUDGE and profile.n_single > _MOST_SINGLES * profile.n_present:
-        if profile.n_single == profile.n_present:
+    if column.n_present >= _FEWEST_ROWS_TO_JUDGE and column.n_single > _MOST_SINGLES * column.n_present:
+        if column.n_single == column.n_present:
             return "ignored", "it is an identifier: every value stands once"
-        share = profile.n_single / profile.n_present
+        share = column.n_single / column.n_present
         return "ignored", f"it is nearly an identifier: {share:.0%} of its values stand once"
     what = {
         nw.Categorical: "categories",
@@ -265,28 +221,25 @@ def _judge_text(series: "nw.Series[Any]", profile: Profile) -> tuple[KindName, s
         nw.Binary: "bytes",
         nw.Object: "mixed values",
     }
-    word = next((name for kind, name in what.items() if series.dtype == kind), "text")
-    return "categorical", f"it holds {word}, {n_levels}"
+    word = next((name for kind, name in what.items() if column.dtype == kind), "text")
+    return "categorical", f"it holds {word}, {column.n_levels:,} different values"
 
 
-def _judge_numbers(  # noqa: PLR0911  (the rules, one after the other)
-    series: "nw.Series[Any]", profile: Profile
-) -> tuple[KindName, str]:
-    values = numbers(series)
-    values = values[~np.isnan(values)]
-    if not np.isfinite(values).all() or not (values == np.floor(values)).all():
-        return "numeric", "it holds numbers with fractions"
+def _judge_numbers(column: Column) -> tuple[KindName, str]:  # noqa: PLR0911  (the rules, one after the other)
+    values = column.numbers if column.n_missing == 0 else column.numbers[~np.isnan(column.numbers)]
     low, high = values.min(), values.max()
-    n_levels = f"{profile.n_levels:,} different whole numbers"
+    if not np.isfinite([low, high]).all() or not (values == np.floor(values)).all():
+        return "numeric", "it holds numbers with fractions"
+    n_levels = f"{column.n_levels:,} different whole numbers"
     if low >= 0 and high <= 1:
         return "boolean", "it holds only 0 and 1"
-    if profile.n_levels == profile.n_rows >= _FEWEST_ROWS_TO_JUDGE and high - low + 1 == profile.n_rows:
+    if column.n_levels == column.n_rows >= _FEWEST_ROWS_TO_JUDGE and high - low + 1 == column.n_rows:
         return "ignored", "it counts the rows"
-    if profile.n_levels <= FEW_LEVELS and profile.n_present >= _ROWS_PER_LEVEL * profile.n_levels:
-        return "categorical", f"it holds {n_levels}, with {_ROWS_PER_LEVEL} rows each or more"
-    mostly_single = profile.n_single > _MOST_SINGLES * profile.n_present
-    words = naming_words(series.name)
-    if words and mostly_single and profile.n_present >= _FEWEST_ROWS_TO_JUDGE and words[0] in {"id", "ids"}:
+    if column.n_levels <= FEW_LEVELS and column.n_present >= _ROWS_PER_LEVEL * column.n_levels:
+        return "categorical", f"it holds {n_levels}, {_ROWS_PER_LEVEL} rows each or more on average"
+    words = naming_words(column.name)
+    mostly_single = column.n_single > _MOST_SINGLES * column.n_present
+    if words and mostly_single and column.n_present >= _FEWEST_ROWS_TO_JUDGE and words[0] in {"id", "ids"}:
         return "ignored", "its name says identifier, and nearly every value stands once"
     if words and not mostly_single and low >= 0:
         return "categorical", f"its name says {words[0]!r}, and it holds {n_levels}"

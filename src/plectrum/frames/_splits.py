@@ -1,6 +1,5 @@
 """Which rows are learned from, and which are held out."""
 
-import datetime as dt
 from typing import Any
 
 import narwhals as nw
@@ -8,8 +7,7 @@ import numpy as np
 
 from plectrum.errors import ArgumentError, DataError, MissingColumnError
 from plectrum.frames._adapt import as_frame
-from plectrum.frames._values import parse_dates
-from plectrum.vocabulary import factor
+from plectrum.frames._column import Column
 
 
 def split_rows(
@@ -98,16 +96,16 @@ def _n_held_out(n: int, share: float) -> int:
     return min(max(round(n * share), 1), n - 1)
 
 
-def _column(name: str, column: Any, frame: "nw.DataFrame[Any] | None", n: int) -> Any:
-    """The values of a column of the frame, or of a column of its own: n of them."""
+def _column(name: str, column: Any, frame: "nw.DataFrame[Any] | None", n: int) -> Column:
+    """A column of the frame by its name, or a column of its own with n values."""
     if not isinstance(column, str):
-        values = column.to_native() if isinstance(column, nw.Series) else column
-        if len(values) != n:
+        series = _as_series(name, column)
+        if len(series) != n:
             raise ArgumentError(
-                f"`{name}` of `split_rows` must have one value per row, {n:,}; got {len(values):,}. Pass the "
+                f"`{name}` of `split_rows` must have one value per row, {n:,}; got {len(series):,}. Pass the "
                 "column of the same frame."
             )
-        return values
+        return Column(series)
     have = [] if frame is None else frame.columns
     if frame is None or column not in have:
         raise MissingColumnError(
@@ -116,77 +114,67 @@ def _column(name: str, column: Any, frame: "nw.DataFrame[Any] | None", n: int) -
             columns=[column],
             available=have,
         )
-    return frame[column].to_native()
+    return Column(frame[column])
 
 
-def _latest(values: Any, share: float) -> np.ndarray:
+def _as_series(name: str, values: Any) -> "nw.Series[Any]":
+    if isinstance(values, nw.Series):
+        return values
+    library = type(values).__module__.partition(".")[0]
+    if library == "pyarrow":
+        import pyarrow as pa
+
+        return nw.from_native(pa.table({name: values}), eager_only=True)[name]
+    if library in {"pandas", "polars"} and hasattr(values, "to_frame"):
+        return as_frame(values.to_frame(name), owner="split_rows", argument=name)[name]
+    array = np.asarray(values) if isinstance(values, np.ndarray) else np.array(list(values), object)
+    return as_frame(array[:, None], owner="split_rows", argument=name)["x0"]
+
+
+def _latest(column: Column, share: float) -> np.ndarray:
     """Marks of the latest rows: all rows of a moment or none, the cut nearest to the share."""
-    codes = _in_order(values)
-    counts = np.bincount(codes[codes >= 0])
+    ranks = column.ranks()
+    counts = np.bincount(ranks[ranks >= 0])
     if len(counts) < 2:
         raise DataError(
             "`time` of `split_rows` must have at least 2 different values, one to learn from and a later "
             f"one to test on; got {len(counts)}. Choose another column, or hold rows out at random."
         )
     later = np.cumsum(counts[::-1])[::-1][1:]  # rows at moment 1 or later, at 2 or later, ...
-    cut = int(np.argmin(np.abs(later - share * len(codes)))) + 1
-    return codes >= cut
+    cut = int(np.argmin(np.abs(later - share * len(ranks)))) + 1
+    return ranks >= cut
 
 
-def _in_order(values: Any) -> np.ndarray:
-    """Codes (n,) that rise with time, without gaps; -1 for a missing time."""
-    codes, keys = factor(values)
-    present = [n for n in np.unique(codes).tolist() if keys[n] is not None]
-    times: list[Any] = [keys[n] for n in present]
-    if all(type(time) is str for time in times):
-        dates = parse_dates(times)
-        times = times if dates is None else dates.tolist()
-    if not any(isinstance(time, str) for time in times):
-        times = [_moment(time) for time in times]
-    try:
-        order = sorted(range(len(times)), key=times.__getitem__)
-    except TypeError:
-        kinds = ", ".join(sorted({type(time).__name__ for time in times}))
-        raise DataError(
-            f"`time` of `split_rows` must hold values that can be put in order; got values of {kinds}. Make "
-            "them one type, or choose another column."
-        ) from None
-    rank = np.full(len(keys), -1)
-    rank[np.asarray(present, int)[order]] = np.arange(len(order))
-    return rank[codes]
-
-
-def _moment(time: Any) -> Any:
-    """A date as its midnight, so that dates and datetimes of one column can be put in order."""
-    if isinstance(time, dt.date) and not isinstance(time, dt.datetime):
-        return np.datetime64(time, "us")
-    if isinstance(time, dt.datetime) and time.tzinfo is None:
-        return np.datetime64(time, "us")
-    return time
-
-
-def _whole_groups(values: Any, share: float, seed: int | None) -> np.ndarray:
-    codes, _ = factor(values)
-    counts = np.bincount(codes)
-    groups = np.flatnonzero(counts)
-    if len(groups) < 2:
+def _whole_groups(column: Column, share: float, seed: int | None) -> np.ndarray:
+    codes, counts = _numbered(column)
+    if len(counts) < 2:
         raise DataError(
             f"`group` of `split_rows` must have at least 2 groups, one to learn from and one to test on; got "
-            f"{len(groups)}. Choose another column, or hold rows out at random."
+            f"{len(counts)}. Choose another column, or hold rows out at random."
         )
-    shuffled = np.random.default_rng(seed).permutation(groups)
+    shuffled = np.random.default_rng(seed).permutation(len(counts))
     reached = np.cumsum(counts[shuffled])[:-1]
     n_groups = int(np.argmin(np.abs(reached - share * len(codes)))) + 1
     return np.isin(codes, shuffled[:n_groups])
 
 
-def _each_class(values: Any, share: float, seed: int | None) -> np.ndarray:
+def _numbered(column: Column) -> tuple[np.ndarray, np.ndarray]:
+    """Groups numbered in order of first appearance, in any container; missing is one too."""
+    _, first, codes, counts = np.unique(
+        column.codes, return_index=True, return_inverse=True, return_counts=True
+    )
+    order = np.argsort(first)
+    number = np.empty(len(order), np.int64)
+    number[order] = np.arange(len(order))
+    return number[codes], counts[order]
+
+
+def _each_class(column: Column, share: float, seed: int | None) -> np.ndarray:
     """Marks of about `share` of every class; a class of one row is learned from."""
-    codes, _ = factor(values)
+    codes, counts = _numbered(column)
     n = len(codes)
     shuffled = np.random.default_rng(seed).permutation(n)
     by_class = shuffled[np.argsort(codes[shuffled], kind="stable")]  # classes in turn, each in random order
-    counts = np.bincount(codes)
     starts = np.cumsum(counts) - counts
     within = np.arange(n) - starts[codes[by_class]]
     quota = np.minimum(np.floor(counts * share + 0.5).astype(np.int64), counts - 1)

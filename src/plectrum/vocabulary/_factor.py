@@ -60,6 +60,8 @@ def _factor_raw(column: Any) -> tuple[np.ndarray, list[Hashable]]:
 
 def _merge(codes: np.ndarray, keys: list[Hashable]) -> tuple[np.ndarray, list[Hashable]]:
     """Give equal keys one number, that of the first of them."""
+    if len(set(keys)) == len(keys):  # distinct to Python, which takes True for 1: distinct all the more
+        return codes, keys
     number: dict[Hashable, int] = {}
     slots = [number.setdefault(identity(key), len(number)) for key in keys]
     if len(number) == len(keys):
