@@ -1,6 +1,7 @@
 """Vectors: keys and their rows of one matrix, and what can be asked of them."""
 
+from plectrum.vectors._coverage import Coverage as Coverage
 from plectrum.vectors._vectors import Vectors as Vectors
 from plectrum.vectors._vectors import load as load
 
-__all__ = ["Vectors", "load"]
+__all__ = ["Coverage", "Vectors", "load"]

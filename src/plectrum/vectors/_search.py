@@ -113,3 +113,27 @@ def _without(rows: Rows, scores: Scores, excluded: list[Rows]) -> tuple[Rows, Sc
             scores[query, gone], rows[query, gone] = -np.inf, -1
             rows[query], scores[query] = rows[query, order], scores[query, order]
     return rows, scores
+
+
+def cosines(
+    matrix: NDArray[Any], norms: NDArray[np.float32], query: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return the cosine of every row with one vector, shape (n,)."""
+    unit = unit_rows(query[None])[0]
+    scores = np.empty(len(matrix), np.float32)
+    for first in range(0, len(matrix), _ROWS_AT_ONCE):
+        block = np.asarray(matrix[first : first + _ROWS_AT_ONCE], np.float32)
+        scores[first : first + len(block)] = block @ unit
+    return scores / norms
+
+
+def multiplied(
+    matrix: NDArray[Any], norms: NDArray[np.float32], added: NDArray[np.float32], taken: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return 3CosMul of every row: product of (1 + cos) / 2 with `added` by that with `taken` plus 0.001."""
+    scores, below = np.ones(len(matrix), np.float32), np.ones(len(matrix), np.float32)
+    for unit in added:
+        scores *= (1 + cosines(matrix, norms, unit)) / 2
+    for unit in taken:
+        below *= (1 + cosines(matrix, norms, unit)) / 2
+    return np.asarray(scores / (below + np.float32(0.001)))

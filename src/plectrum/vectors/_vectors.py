@@ -1,23 +1,21 @@
-"""Vectors: keys and their rows of one matrix, and what can be asked of them."""
+"""Vectors: keys and their rows of one matrix, and what can be made of them."""
 
 import os
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from plectrum import formats
-from plectrum.errors import ArgumentError, ArgumentTypeError
-from plectrum.vectors import _geometry, _search
-from plectrum.vectors._index import MISSING, UNKNOWN, KeyIndex
-from plectrum.vocabulary import Vocabulary
-
-Key = Hashable
-Ranked = list[tuple[Key, float]]
+from plectrum.errors import ArgumentError
+from plectrum.vectors import _geometry, _quantize
+from plectrum.vectors._asked import Asked
+from plectrum.vectors._coverage import Coverage
+from plectrum.vectors._table import Key
 
 
-class Vectors:
+class Vectors(Asked):
     """Keys and their vectors: look up, compare, search, project, trim, save.
 
     Parameters
@@ -32,6 +30,8 @@ class Vectors:
         What `lookup` gives for a key that was never seen, and for a missing one. They are no keys.
     subwords : Subwords, optional
         Character n-grams that give vectors to text which is no key, as fastText does.
+    scales : array of shape (n,), optional
+        With an int8 `matrix`: what its rows are to be multiplied by (see `quantize`).
     metadata : mapping, optional
         Anything of JSON types that shall travel with the vectors into a file.
 
@@ -48,297 +48,6 @@ class Vectors:
     >>> [(key, round(score, 2)) for key, score in w.nearest("north", k=2)]
     [('northeast', 0.8), ('east', 0.0)]
     """
-
-    def __init__(
-        self,
-        keys: Iterable[Key],
-        matrix: ArrayLike,
-        counts: ArrayLike | None = None,
-        *,
-        unknown: ArrayLike | None = None,
-        missing: ArrayLike | None = None,
-        subwords: formats.Subwords | None = None,
-        metadata: Mapping[str, Any] | None = None,
-    ) -> None:
-        self._index = KeyIndex(keys)
-        self._matrix = _as_matrix(matrix, len(self._index))
-        n, dim = self._matrix.shape
-        self._counts = (
-            None if counts is None else _of_shape(np.asarray(counts), (n,), "counts").astype(np.int64)
-        )
-        self._unknown = None if unknown is None else _of_shape(np.asarray(unknown), (dim,), "unknown")
-        self._missing = None if missing is None else _of_shape(np.asarray(missing), (dim,), "missing")
-        self._subwords = subwords
-        self.metadata: dict[str, Any] = dict(metadata or {})
-        self._norms: NDArray[np.float32] | None = None
-
-    # ------------------------------------------------------------------------------ what is there
-
-    @property
-    def keys(self) -> Sequence[Key]:
-        """The keys, in the order of the rows."""
-        return self._index.keys
-
-    @property
-    def matrix(self) -> NDArray[Any]:
-        """The vectors, shape (n, embedding_dim), not copied; read-only when they are a mapped file."""
-        return self._matrix
-
-    @property
-    def counts(self) -> NDArray[np.int64] | None:
-        """How often each key was seen, shape (n,); None when that is not known."""
-        return self._counts
-
-    @property
-    def unknown(self) -> NDArray[Any] | None:
-        """The vector of keys that were never seen, shape (embedding_dim,), or None."""
-        return self._unknown
-
-    @property
-    def missing(self) -> NDArray[Any] | None:
-        """The vector of a missing value, shape (embedding_dim,), or None."""
-        return self._missing
-
-    @property
-    def subwords(self) -> formats.Subwords | None:
-        """The character n-grams that answer for text which is no key, or None."""
-        return self._subwords
-
-    @property
-    def embedding_dim(self) -> int:
-        """The length of a vector."""
-        return int(self._matrix.shape[1])
-
-    def __len__(self) -> int:
-        return len(self._index)
-
-    def __contains__(self, key: object) -> bool:
-        return self._index.find(key) is not None
-
-    def __iter__(self) -> Any:
-        return iter(self.keys)
-
-    def __repr__(self) -> str:
-        return f"Vectors({len(self):,} keys, embedding_dim={self.embedding_dim}, {self._matrix.dtype})"
-
-    # ------------------------------------------------------------------------------ looking up
-
-    def __getitem__(self, key: Key) -> NDArray[Any]:
-        """Return the vector of a key, shape (embedding_dim,): a view of the matrix.
-
-        With `subwords` any other text has a vector too, though it is no key: the mean of its n-grams'.
-
-        Raises
-        ------
-        UnknownKeyError
-            The key has no vector; the message names the keys that are spelled most alike.
-        """
-        row = self._index.find(key)
-        if row is not None:
-            return self._row_of(row)
-        if self._subwords is not None and isinstance(key, str):
-            return self._subwords.vector(key)
-        raise self._index.unknown(key)
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The keys as a `Vocabulary`, in which the key of row i of `matrix` has row i + 3."""
-        return self._index.vocabulary
-
-    def row(self, key: Key) -> int:
-        """Return the row of a key in `matrix`; an `UnknownKeyError` names the nearest keys if it has none."""
-        return self._index.row(key)
-
-    def lookup(self, values: Sequence[Any]) -> NDArray[Any]:
-        """Return the vectors of many values, shape (n_values, embedding_dim), copied.
-
-        A value that is no key gets the `unknown` vector, and a missing one the `missing` vector; with
-        `subwords`, text that is no key gets the mean of its n-grams'.
-
-        Raises
-        ------
-        UnknownKeyError
-            A value is no key (or is missing) and there is no vector for that case.
-        """
-        rows = self._index.rows(values)
-        found: NDArray[Any] = np.empty((len(rows), self.embedding_dim), self._float_type())
-        known = rows >= 0
-        found[known] = self._rows_of(rows[known])
-        if self._subwords is not None:
-            for position in np.flatnonzero(rows == UNKNOWN).tolist():
-                if isinstance(values[position], str):
-                    found[position] = self._subwords.vector(values[position])
-                    rows[position] = 0
-        for code, vector, name in ((UNKNOWN, self._unknown, "unknown"), (MISSING, self._missing, "missing")):
-            lost = np.flatnonzero(rows == code)
-            if len(lost) and vector is None:
-                first = int(lost[0])
-                error = self._index.unknown(values[first], position=first, n=len(lost), of=len(rows))
-                error.add_note(f"There is no `{name}` vector to give instead.")
-                raise error
-            found[lost] = vector
-        return found
-
-    def units(self, rows: Sequence[int] | NDArray[np.int64] | None = None) -> NDArray[np.float32]:
-        """Return vectors divided by their lengths, float32, copied: of all rows, or of some."""
-        chosen = self._matrix if rows is None else self._rows_of(np.asarray(rows, np.int64))
-        return _search.unit_rows(chosen)
-
-    def _row_of(self, row: int) -> NDArray[Any]:
-        vector: NDArray[Any] = self._matrix[row]
-        return vector
-
-    def _rows_of(self, rows: NDArray[np.int64]) -> NDArray[Any]:
-        return self._matrix[rows]
-
-    def _float_type(self) -> np.dtype[Any]:
-        return self._matrix.dtype
-
-    # ------------------------------------------------------------------------------ comparing
-
-    def similarity(self, a: Key, b: Key) -> float:
-        """Return the cosine between the vectors of two keys.
-
-        Examples
-        --------
-        >>> round(Vectors(["a", "b"], [[1.0, 0.0], [1.0, 1.0]]).similarity("a", "b"), 4)
-        0.7071
-        """
-        first, second = np.asarray(self[a], np.float64), np.asarray(self[b], np.float64)
-        length = np.linalg.norm(first) * np.linalg.norm(second)
-        return float(first @ second / length) if length else 0.0
-
-    def nearest(self, key_or_vector: Any, k: int = 10) -> Any:
-        """Return the keys of highest cosine, best first, with their cosines.
-
-        Parameters
-        ----------
-        key_or_vector : key or float array of shape (embedding_dim,)
-            A key is itself left out of its answer. A list of keys, or a float array of shape
-            (n, embedding_dim), asks n questions at once, which is many times as fast as asking one by one.
-        k : int
-            How many to return; fewer when there are fewer other keys.
-
-        Returns
-        -------
-        list of (key, float), or for n questions a list of n such lists
-
-        Raises
-        ------
-        UnknownKeyError
-            A key has no vector.
-        ArgumentError
-            A vector has another length, or `k` is not positive.
-
-        Notes
-        -----
-        Exact. Cost: the matrix is read once per 256 questions; no copy of it is made. Keys of equal cosine
-        come in the order of their rows.
-
-        Examples
-        --------
-        >>> w = Vectors(["a", "b", "c"], np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]]))
-        >>> [key for key, _ in w.nearest("a", k=2)]
-        ['b', 'c']
-        >>> [key for key, _ in w.nearest(np.array([0.0, 2.0]), k=1)]
-        ['c']
-        >>> [[key for key, _ in answer] for answer in w.nearest(["a", "c"], k=1)]
-        [['b'], ['b']]
-        """
-        single, queries, excluded = self._questions(key_or_vector)
-        answers = self._answers(queries, k, excluded)
-        return answers[0] if single else answers
-
-    def analogy(self, positive: Sequence[Any], negative: Sequence[Any] = (), k: int = 1) -> Ranked:
-        """Return the keys nearest to the sum of some vectors minus others: king + woman - man is queen.
-
-        ``argmax_x cos(x, sum_p p/|p| - sum_n n/|n|)`` over all keys but those given (3CosAdd: Mikolov, Yih,
-        Zweig 2013, "Linguistic Regularities in Continuous Space Word Representations").
-
-        Parameters
-        ----------
-        positive, negative : sequence of keys or vectors
-        k : int
-
-        Returns
-        -------
-        list of (key, float)
-
-        Examples
-        --------
-        >>> w = Vectors(["man", "king", "woman", "queen"], [[1, 0, 0], [1, 0, 1], [0, 1, 0], [0, 1, 1.0]])
-        >>> w.analogy(positive=["king", "woman"], negative=["man"])[0][0]
-        'queen'
-        """
-        target, rows = self._combined(positive, negative)
-        return self._answers(target[None], k, [rows])[0]
-
-    def _combined(
-        self, positive: Sequence[Any], negative: Sequence[Any]
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Return sum of unit vectors minus sum of unit vectors, and the rows of the keys among them."""
-        if isinstance(positive, str) or isinstance(negative, str):
-            raise ArgumentTypeError(
-                "`positive` and `negative` of `analogy` must be lists of keys; got the text "
-                f"{positive if isinstance(positive, str) else negative!r}. Put it in a list."
-            )
-        if not len(positive) and not len(negative):
-            raise ArgumentError("`positive` of `analogy` must hold at least one key or vector; got none.")
-        total, rows = np.zeros(self.embedding_dim, np.float32), []
-        for sign, parts in ((1.0, positive), (-1.0, negative)):
-            for part in parts:
-                if self._is_vector(part):
-                    vector = self._as_query(part)
-                else:
-                    vector = np.asarray(self[part], np.float32)
-                    rows.append(self._index.find(part))
-                total += sign * _search.unit_rows(vector[None])[0]
-        return total, np.array([row for row in rows if row is not None], np.int64)
-
-    def _questions(self, asked: Any) -> tuple[bool, NDArray[np.float32], list[NDArray[np.int64]] | None]:
-        """Return whether it is one question, the query vectors, and the rows each must leave out."""
-        if self._is_vector(asked):
-            return True, self._as_query(asked)[None], None
-        if isinstance(asked, np.ndarray) and asked.ndim == 2 and asked.dtype.kind == "f":
-            return (
-                False,
-                _of_shape(asked, (len(asked), self.embedding_dim), "key_or_vector").astype(np.float32),
-                None,
-            )
-        single = not isinstance(asked, (list, tuple, np.ndarray))
-        keys = [asked] if single else list(asked)
-        queries = np.empty((len(keys), self.embedding_dim), np.float32)
-        excluded = []
-        for position, key in enumerate(keys):
-            queries[position] = self[key]
-            row = self._index.find(key)
-            excluded.append(np.array([] if row is None else [row], np.int64))
-        return single, queries, excluded
-
-    def _is_vector(self, value: Any) -> bool:
-        if isinstance(value, np.ndarray):
-            return value.ndim == 1 and value.dtype.kind == "f"
-        return isinstance(value, (list, tuple)) and len(value) > 0 and all(type(v) is float for v in value)
-
-    def _as_query(self, vector: Any) -> NDArray[np.float32]:
-        return _of_shape(np.asarray(vector), (self.embedding_dim,), "key_or_vector").astype(np.float32)
-
-    def _answers(
-        self, queries: NDArray[np.float32], k: int, excluded: list[NDArray[np.int64]] | None
-    ) -> list[Ranked]:
-        if k < 1:
-            raise ArgumentError(f"`k` must be at least 1; got {k}. Ask for one key or more.")
-        rows, scores = _search.nearest_rows(self._matrix, self._lengths(), queries, k, excluded=excluded)
-        keys = self.keys
-        return [
-            [(keys[row], score) for row, score in zip(r, s, strict=True) if row >= 0]
-            for r, s in zip(rows.tolist(), scores.tolist(), strict=True)
-        ]
-
-    def _lengths(self) -> NDArray[np.float32]:
-        if self._norms is None:
-            self._norms = _search.row_norms(self._matrix)
-        return self._norms
 
     # ------------------------------------------------------------------------------ fewer dimensions
 
@@ -360,11 +69,11 @@ class Vectors:
         (3, 2)
         """
         if method == "pca":
-            return _geometry.plane(self._matrix)
+            return _geometry.plane(self.matrix)
         if method == "umap":
             from plectrum.vectors._umap import umap_plane
 
-            return umap_plane(self._matrix, random_state)
+            return umap_plane(self.matrix, random_state)
         raise ArgumentError(f'`method` of `project` must be "pca" or "umap"; got {method!r}.')
 
     def trim(self, embedding_dim: int | None = None, energy: float | None = None) -> "Vectors":
@@ -401,19 +110,218 @@ class Vectors:
                 "Give one."
             )
         weights = None if self._counts is None or not self._counts.any() else self._counts.astype(np.float64)
-        vectors, energies, _ = _geometry.directions(self._matrix, weights, centred=False)
+        vectors, energies, _ = _geometry.directions(self.matrix, weights, centred=False)
         share = np.cumsum(energies) / max(energies.sum(), np.finfo(float).tiny)
         n_kept = _n_kept(embedding_dim, energy, share)
-        basis = vectors[:, :n_kept]
         kept = {"from_dim": self.embedding_dim, "energy": float(share[n_kept - 1]) if n_kept else 1.0}
+        return self._mapped(vectors[:, :n_kept], {"trim": kept})
+
+    def align(self, to: "Vectors", *, pairs: Iterable[tuple[Key, Key]] | None = None) -> "Vectors":
+        """Return these vectors turned so that they lie as near as possible to another set's.
+
+        The orthogonal ``R`` that minimises ``sum_i |x_i R - y_i|^2`` over pairs of unit vectors
+        (Schönemann 1966, "A generalized solution of the orthogonal Procrustes problem"). Cosines among these
+        vectors stay as they are; after it they can be compared with the others'.
+
+        Parameters
+        ----------
+        to : Vectors
+            Of the same dimension.
+        pairs : iterable of (key here, key there), optional
+            What shall meet; the keys that both have when None.
+
+        Returns
+        -------
+        Vectors
+            Copied. ``metadata["align"]`` says how many pairs there were and their mean cosine, before and
+            after.
+
+        Examples
+        --------
+        >>> a = Vectors(["x", "y"], [[1.0, 0.0], [0.0, 1.0]])
+        >>> b = Vectors(["x", "y"], [[0.0, 1.0], [-1.0, 0.0]])
+        >>> a.align(b)["x"].round(3).tolist()
+        [0.0, 1.0]
+        """
+        if to.embedding_dim != self.embedding_dim:
+            raise ArgumentError(
+                f"`to` of `align` must have {self.embedding_dim} dimensions; got {to.embedding_dim}. Trim "
+                "the larger."
+            )
+        both = [(key, key) for key in self.keys if key in to] if pairs is None else list(pairs)
+        if not both:
+            raise ArgumentError(
+                "`align` needs keys that both sets have, or `pairs`; got none. Give some pairs."
+            )
+        here = self.units([self.row(key) for key, _ in both]).astype(np.float64)
+        there = to.units([to.row(key) for _, key in both]).astype(np.float64)
+        u, _, v = np.linalg.svd(here.T @ there)
+        turned = {
+            "n_pairs": len(both),
+            "cosine_before": float((here * there).sum(axis=1).mean()),
+            "cosine": float((here @ u @ v * there).sum(axis=1).mean()),
+        }
+        return self._mapped(u @ v, {"align": turned})
+
+    def _mapped(self, basis: NDArray[np.float64], metadata: dict[str, Any]) -> "Vectors":
+        """Return every vector times `basis` (embedding_dim, new_dim)."""
+        dtype = self._float_type()
+
+        def turn(vectors: NDArray[Any] | None) -> NDArray[Any] | None:
+            return None if vectors is None else (vectors @ basis).astype(dtype)
+
         return Vectors(
             self.keys,
-            (self._matrix @ basis).astype(self._matrix.dtype),
+            (self.matrix @ basis).astype(dtype),
             self._counts,
-            unknown=None if self._unknown is None else (self._unknown @ basis).astype(self._matrix.dtype),
-            missing=None if self._missing is None else (self._missing @ basis).astype(self._matrix.dtype),
+            unknown=turn(self._unknown),
+            missing=turn(self._missing),
             subwords=None if self._subwords is None else self._subwords.projected(basis),
-            metadata={**self.metadata, "trim": kept},
+            metadata={**self.metadata, **metadata},
+        )
+
+    # ------------------------------------------------------------------------------ parts and sums
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return the vector of a key; for a slice of rows, such as ``w[:10_000]``, the `Vectors` of these.
+
+        See `Table.__getitem__` for what is raised when the key has no vector.
+        """
+        if isinstance(key, slice):
+            return self._taken(np.arange(len(self))[key])
+        return super().__getitem__(key)
+
+    def subset(
+        self,
+        keys: Iterable[Key] | None = None,
+        *,
+        min_count: int | None = None,
+        prefix: str | None = None,
+        limit: int | None = None,
+    ) -> "Vectors":
+        """Return the vectors of some keys, in the order of these; all conditions hold at once.
+
+        Parameters
+        ----------
+        keys : iterable, optional
+            Only these keys; those that have no vector are left out (`coverage` counts them).
+        min_count : int, optional
+            Only keys seen at least so often.
+        prefix : str, optional
+            Only text that begins so.
+        limit : int, optional
+            The first so many of what is left.
+
+        Examples
+        --------
+        >>> w = Vectors(["apple", "apricot", "beet"], np.eye(3), counts=[5, 1, 3])
+        >>> w.subset(prefix="ap", min_count=2).keys
+        ['apple']
+        """
+        chosen = np.ones(len(self), bool)
+        if keys is not None:
+            chosen[:] = False
+            found = self._index.rows(list(keys))
+            chosen[found[found >= 0]] = True
+        if min_count is not None:
+            if self._counts is None:
+                raise ArgumentError("`min_count` of `subset` needs counts; these vectors have none.")
+            chosen &= self._counts >= min_count
+        if prefix is not None:
+            chosen &= np.fromiter(
+                (isinstance(k, str) and k.startswith(prefix) for k in self.keys), bool, len(self)
+            )
+        return self._taken(np.flatnonzero(chosen)[:limit])
+
+    def _taken(self, rows: NDArray[np.int64]) -> "Vectors":
+        return Vectors.from_record(self.to_record().take(rows))
+
+    def concatenate(self, other: "Vectors", *, unit: bool = True) -> "Vectors":
+        """Return the vectors of the keys that both sets have, one behind the other.
+
+        Parameters
+        ----------
+        other : Vectors
+            Of any dimension.
+        unit : bool
+            Whether vectors are divided by their lengths first, so that both halves weigh the same in cosines.
+
+        Returns
+        -------
+        Vectors
+            Dimension ``self.embedding_dim + other.embedding_dim``, in the order of these keys, with these
+            counts; unknown and missing vectors where both have them (never divided by their lengths).
+
+        Examples
+        --------
+        >>> a = Vectors(["x", "y"], [[2.0, 0.0], [0.0, 1.0]])
+        >>> b = Vectors(["y", "z"], [[3.0], [1.0]])
+        >>> a.concatenate(b).keys, a.concatenate(b)["y"].tolist()
+        (['y'], [0.0, 1.0, 1.0])
+        """
+        rows = [row for row, key in enumerate(self.keys) if key in other]
+        keys = [self.keys[row] for row in rows]
+        others = [other.row(key) for key in keys]
+        halves = (self.units(rows), other.units(others)) if unit else (self.rows(rows), other.rows(others))
+        counts = None if self._counts is None else self._counts[rows]
+        unknown, missing = (
+            None if a is None or b is None else np.concatenate([a, b])
+            for a, b in ((self._unknown, other.unknown), (self._missing, other.missing))
+        )
+        return Vectors(keys, np.hstack(halves), counts, unknown=unknown, missing=missing)
+
+    def coverage(self, keys: Iterable[Any]) -> Coverage:
+        """Return how many of some keys have a vector; prints as "8,912 of 10,000 found".
+
+        Examples
+        --------
+        >>> print(Vectors(["a", "b"], np.eye(2)).coverage(["a", "c", "a"]))
+        1 of 2 found (50.0%); not found: 'c'
+        """
+        distinct = list(dict.fromkeys(keys))
+        rows = self._index.rows(distinct)
+        lost = [key for key, row in zip(distinct, rows.tolist(), strict=True) if row < 0]
+        return Coverage(len(distinct) - len(lost), len(distinct), lost)
+
+    # ------------------------------------------------------------------------------ storage
+
+    def quantize(
+        self, dtype: Literal["float16", "int8"], *, k: int = 10, n_questions: int = 1000
+    ) -> "Vectors":
+        """Return the same vectors in half or a quarter of the memory, and the recall that it costs.
+
+        int8 rows are ``round(x / scale)`` with ``scale = max|x| / 127``, one scale per row, which cancels in
+        cosines. ``metadata["quantized"]["recall"]`` is the share of the `k` nearest keys that are still among
+        the `k` nearest, over `n_questions` keys spread evenly over the table.
+
+        Parameters
+        ----------
+        dtype : "float16" or "int8"
+        k : int
+        n_questions : int
+            0 leaves the recall out, and its cost: two searches of this many questions.
+
+        Examples
+        --------
+        >>> w = Vectors(["a", "b", "c"], np.array([[1.0, 0.1], [0.9, 0.3], [0.0, 1.0]]))
+        >>> w.quantize("int8", k=1).metadata["quantized"]
+        {'dtype': 'int8', 'recall': 1.0, 'k': 1, 'n_questions': 3}
+        """
+        matrix, scales = _quantize.quantized(self.matrix, dtype)
+        about: dict[str, Any] = {"dtype": dtype}
+        if n_questions and len(self) > k:
+            asked = np.unique(np.linspace(0, len(self) - 1, n_questions).astype(np.int64))
+            recall = _quantize.recall(self.matrix, matrix, asked, k)
+            about |= {"recall": recall, "k": k, "n_questions": len(asked)}
+        return Vectors(
+            self.keys,
+            matrix,
+            self._counts,
+            unknown=self._unknown,
+            missing=self._missing,
+            subwords=self._subwords,
+            scales=scales,
+            metadata={**self.metadata, "quantized": about},
         )
 
     # ------------------------------------------------------------------------------ files
@@ -446,6 +354,7 @@ class Vectors:
             self._missing,
             dict(self.metadata),
             subwords=self._subwords,
+            scales=self._scales,
         )
 
     @classmethod
@@ -453,11 +362,12 @@ class Vectors:
         """Return the vectors of a plain record that a format was read into."""
         return cls(
             record.keys,
-            record.floats(),
+            record.matrix,
             record.counts,
             unknown=record.unknown,
             missing=record.missing,
             subwords=record.subwords,
+            scales=record.scales,
             metadata=record.metadata,
         )
 
@@ -473,29 +383,6 @@ def _n_kept(embedding_dim: int | None, energy: float | None, share: NDArray[np.f
     if energy is None or not 0 < energy <= 1:
         raise ArgumentError(f"`energy` of `trim` must lie in (0, 1], a share; got {energy}.")
     return min(int(np.searchsorted(share, energy * (1 - 1e-12)) + 1), len(share))
-
-
-def _as_matrix(matrix: ArrayLike, n: int) -> NDArray[Any]:
-    found = np.asarray(matrix)
-    if found.ndim != 2 or len(found) != n:
-        raise ArgumentError(
-            f"`matrix` of `Vectors` must have shape ({n}, embedding_dim), one row per key; got "
-            f"{found.shape}. "
-            "Give one vector per key."
-        )
-    if found.dtype.kind in "iu":
-        return found.astype(np.float32)
-    if found.dtype.kind != "f":
-        raise ArgumentTypeError(
-            f"`matrix` of `Vectors` must hold floats; got dtype {found.dtype}. Convert it first."
-        )
-    return found
-
-
-def _of_shape(array: NDArray[Any], shape: tuple[int, ...], name: str) -> NDArray[Any]:
-    if array.shape != shape:
-        raise ArgumentError(f"`{name}` must have shape {shape}; got {array.shape}. Give one of that shape.")
-    return array
 
 
 def load(
