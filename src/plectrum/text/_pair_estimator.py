@@ -302,7 +302,7 @@ class PairEstimator(BaseEstimator):
             epochs=self.epochs,
             learning_rate=rate,
             min_learning_rate=min(self.min_learning_rate, rate),
-            n_shared=max(_MIN_SHARED, shared),
+            n_shared=max(_MIN_SHARED, shared) - (self.architecture == "cbow"),
         )
 
 

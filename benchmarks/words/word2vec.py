@@ -1,0 +1,147 @@
+"""Word2Vec (or FastText) against gensim with corpus_file, its fastest way: words per second, and quality.
+
+    python benchmarks/words/word2vec.py --peer-python GENSIM_VENV/bin/python [--epochs 5 --seeds 5 --quality]
+    python benchmarks/words/word2vec.py ... --architecture cbow --threads 2 --tokens 3000000
+
+The two take turns, each in its own interpreter and process, on the same file: fil8 in lines of 1,000 words
+(gensim drops what is beyond the 10,000th word of a line). Words per second are raw words of the text, also
+those that thinning leaves out. Reading (counting, numbering) and training are given apart and together; the
+compilation of kernels, which is kept between processes, is not in it. With --quality the vectors are judged
+by the same code for both.
+"""
+
+import argparse
+import json
+import lzma
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+DATA = HERE.parents[2] / "shared" / "data" / "text"
+
+
+def write_corpus(path, n_tokens):
+    with lzma.open(DATA / "fil8.txt.xz") as file:
+        words = file.read().split()[:n_tokens]
+    with path.open("wb") as file:
+        for start in range(0, len(words), 1000):
+            file.write(b" ".join(words[start : start + 1000]) + b"\n")
+
+
+def run(python, script, task, environment):
+    done = subprocess.run(
+        [python, str(HERE / script), json.dumps(task)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def summary(runs, epochs):
+    found = {}
+    for who, results in runs.items():
+        speed = [r["words"] * epochs / r["train"] for r in results]
+        total = [r["words"] * epochs / (r["read"] + r["train"]) for r in results]
+        found[who] = {
+            "words_per_second": statistics.median(speed),
+            "spread": [min(speed), max(speed)],
+            "words_per_second_with_reading": statistics.median(total),
+            "read_seconds": statistics.median(r["read"] for r in results),
+        }
+        for name in results[0].get("quality", {}):
+            values = [r["quality"][name] for r in results]
+            found[who][name] = [
+                statistics.mean(values),
+                statistics.stdev(values) if len(values) > 1 else None,
+            ]
+    return found
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peer-python", required=True, help="an interpreter that has gensim")
+    parser.add_argument("--model", choices=["word2vec", "fasttext"], default="word2vec")
+    parser.add_argument("--architecture", choices=["skip-gram", "cbow"], default="skip-gram")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--tokens", type=int, default=None, help="only the first so many words of fil8")
+    parser.add_argument("--learning-rate", type=float, default=0.025)
+    parser.add_argument("--deterministic", action="store_true", help="also plectrum's deterministic mode")
+    parser.add_argument("--quality", action="store_true")
+    parser.add_argument("--note", default=None)
+    options = parser.parse_args()
+    task = {
+        "model": options.model, "architecture": options.architecture, "threads": options.threads,
+        "epochs": options.epochs, "embedding_dim": 100, "window": 5, "negative": 5, "sample": 1e-3,
+        "min_count": 5, "learning_rate": options.learning_rate, "min_n": 3, "max_n": 6, "bucket": 2_000_000,
+        "deterministic": False,
+    }  # fmt: skip
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    mine = {**os.environ}
+    contenders = {"gensim": (options.peer_python, "gensim_peer.py", environment, {})}
+    contenders["plectrum"] = (sys.executable, "plectrum_run.py", mine, {})
+    if options.deterministic:
+        contenders["plectrum deterministic"] = (
+            sys.executable, "plectrum_run.py", mine, {"deterministic": True},
+        )  # fmt: skip
+    runs = {who: [] for who in contenders}
+    with tempfile.TemporaryDirectory() as folder:
+        corpus = Path(folder) / "corpus.txt"
+        write_corpus(corpus, options.tokens)
+        for seed in range(options.first_seed, options.first_seed + options.seeds):
+            for who, (python, script, env, extra) in contenders.items():
+                out = Path(folder) / "vectors" if options.quality else None
+                asked = {**task, **extra, "corpus": str(corpus), "seed": seed, "out": out and str(out)}
+                result = run(python, script, asked, env)
+                if out:
+                    from quality import scores
+
+                    result["quality"] = scores(out)
+                runs[who].append(result)
+                print(seed, who, {k: v for k, v in result.items() if k != "versions"}, flush=True)
+    report(options, task, runs)
+
+
+def report(options, task, runs):
+    found = summary(runs, options.epochs)
+    for who, values in found.items():
+        print(f"{who:24}", *(f"{k} {v}" for k, v in values.items()), sep="\n    ")
+    ratios = {
+        who: {
+            "training": values["words_per_second"] / found["gensim"]["words_per_second"],
+            "from file to vectors": values["words_per_second_with_reading"]
+            / found["gensim"]["words_per_second_with_reading"],
+        }
+        for who, values in found.items()
+        if who != "gensim"
+    }
+    print("ratio to gensim:", json.dumps(ratios, indent=1))
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=HERE
+    )
+    line = {
+        "benchmark": "words/word2vec.py", "commit": commit.stdout.strip(), "task": task,
+        "tokens": runs["gensim"][0]["words"], "seeds": [options.first_seed, options.seeds], "results": found,
+        "ratios": ratios, "note": options.note, "cores": os.cpu_count(), "system": platform.system(),
+        "python": platform.python_version(),
+        "versions": {**runs["gensim"][0]["versions"], **runs["plectrum"][0]["versions"]},
+    }  # fmt: skip
+    path = HERE.parent / "results" / "words_word2vec.jsonl"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+if __name__ == "__main__":
+    main()
