@@ -1,4 +1,4 @@
-"""One training by gensim, in its own interpreter: a JSON line of seconds, and the vectors. See word2vec.py."""
+"""One training by gensim, in its own interpreter: prints seconds, leaves vectors. See word2vec.py."""
 
 import json
 import sys

@@ -13,6 +13,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data" / "text"
 
 
 def load(stem):
+    """Keys and matrix as a contender left them."""
     return json.loads(stem.with_suffix(".json").read_text()), np.load(stem.with_suffix(".npy"))
 
 
@@ -49,8 +50,11 @@ def word_pairs(keys, unit, path):
     return float(spearmanr(found, human)[0]), len(found)
 
 
-def scores(stem):
-    keys, matrix = load(stem)
+def scores(keys, matrix, order):
+    """The scores of vectors; `order` has the words by frequency, as tools break ties differently."""
+    rows = {key: row for row, key in enumerate(keys)}
+    keys = [key for key in order if key in rows]
+    matrix = matrix[[rows[key] for key in keys]]
     unit = matrix / np.linalg.norm(matrix, axis=1, keepdims=True)
     share, n = analogies(keys, unit, DATA / "questions-words.txt")
     return {

@@ -46,6 +46,16 @@ def run(python, script, task, environment):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def judge(folder, runs):
+    """Add the scores of the latest run of each."""
+    from quality import load, scores
+
+    order, _ = load(folder / "plectrum")
+    for who, results in runs.items():
+        results[-1]["quality"] = scores(*load(folder / who.replace(" ", "_")), order)
+        print(who, results[-1]["quality"], flush=True)
+
+
 def summary(runs, epochs):
     found = {}
     for who, results in runs.items():
@@ -101,15 +111,13 @@ def main():
         write_corpus(corpus, options.tokens)
         for seed in range(options.first_seed, options.first_seed + options.seeds):
             for who, (python, script, env, extra) in contenders.items():
-                out = Path(folder) / "vectors" if options.quality else None
+                out = Path(folder) / who.replace(" ", "_") if options.quality else None
                 asked = {**task, **extra, "corpus": str(corpus), "seed": seed, "out": out and str(out)}
                 result = run(python, script, asked, env)
-                if out:
-                    from quality import scores
-
-                    result["quality"] = scores(out)
                 runs[who].append(result)
                 print(seed, who, {k: v for k, v in result.items() if k != "versions"}, flush=True)
+            if options.quality:
+                judge(Path(folder), runs)
     report(options, task, runs)
 
 

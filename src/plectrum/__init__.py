@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from plectrum.tabular import EmbeddingClassifier as EmbeddingClassifier
     from plectrum.tabular import EmbeddingEncoder as EmbeddingEncoder
     from plectrum.tabular import EmbeddingRegressor as EmbeddingRegressor
+    from plectrum.text import FastText as FastText
     from plectrum.text import Word2Vec as Word2Vec
     from plectrum.vectors import Vectors as Vectors
     from plectrum.vectors import load as load
@@ -34,6 +35,7 @@ _HOMES = {
     "EmbeddingClassifier": "plectrum.tabular",
     "EmbeddingEncoder": "plectrum.tabular",
     "EmbeddingRegressor": "plectrum.tabular",
+    "FastText": "plectrum.text",
     "UNKNOWN": "plectrum.vocabulary",
     "Vectors": "plectrum.vectors",
     "Vocabulary": "plectrum.vocabulary",

@@ -4,7 +4,7 @@ import json
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Self, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -22,13 +22,14 @@ from plectrum.training._pairs import train_pairs
 from plectrum.vectors import Vectors, load
 from plectrum.vocabulary import Vocabulary
 
-_LEARNING_RATES = {"skip-gram": 0.025, "cbow": 0.05}
 _SHARED_PER_NEGATIVE = 6  # negatives that a block shares, per negative of a pair
 _MIN_SHARED, _SHARED_STEP = 32, 16
 
 
 class PairEstimator(BaseEstimator):
     """The parameters and the life of an estimator that learns from a text by pairs."""
+
+    _learning_rates: ClassVar[dict[str, float]] = {"skip-gram": 0.025, "cbow": 0.05}
 
     embedding_dim: int
     window: int
@@ -195,8 +196,17 @@ class PairEstimator(BaseEstimator):
     # ---- inside
 
     def _begin(self, generator: np.random.Generator, plan: PairPlan) -> PairTables:
+        return self._begin_tables(generator, plan)
+
+    def _begin_tables(
+        self, generator: np.random.Generator, plan: PairPlan, *, n_input_rows: int | None = None
+    ) -> PairTables:
         tables = PairTables.begin(
-            len(self._keys), self.embedding_dim, generator, uses_nodes=plan.hierarchical_softmax
+            len(self._keys),
+            self.embedding_dim,
+            generator,
+            n_input_rows=n_input_rows,
+            uses_nodes=plan.hierarchical_softmax,
         )
         if plan.hierarchical_softmax:
             if len(self._keys) < 2:
@@ -208,11 +218,14 @@ class PairEstimator(BaseEstimator):
         return tables
 
     def _grow(self, corpus: Corpus, generator: np.random.Generator) -> None:
+        self._grow_inputs(corpus, generator)
+        tables = self._tables
+        tables.outputs = grown(tables.outputs, len(corpus.keys), tables.embedding_dim)
+
+    def _grow_inputs(self, corpus: Corpus, generator: np.random.Generator) -> None:
         tables, n_old = self._tables, len(self._keys)
-        dim = tables.embedding_dim
-        tables.inputs = grown(tables.inputs, len(corpus.keys), dim)
-        random_rows(tables.inputs, dim, n_old, generator)
-        tables.outputs = grown(tables.outputs, len(corpus.keys), dim)
+        tables.inputs = grown(tables.inputs, len(corpus.keys), tables.embedding_dim)
+        random_rows(tables.inputs, tables.embedding_dim, n_old, generator)
         if len(tables.frozen) > 1:
             tables.frozen = np.concatenate([tables.frozen, np.zeros(len(corpus.keys) - n_old, np.uint8)])
 
@@ -288,7 +301,7 @@ class PairEstimator(BaseEstimator):
                 f"`negative` of `{owner}` must be at least 1 unless hierarchical_softmax=True; got 0, which "
                 "would train nothing. Pass negative=5."
             )
-        rate = _LEARNING_RATES[self.architecture] if self.learning_rate is None else self.learning_rate
+        rate = self._learning_rates[self.architecture] if self.learning_rate is None else self.learning_rate
         check_number(owner, "learning_rate", rate, 0)
         shared = -(-_SHARED_PER_NEGATIVE * self.negative // _SHARED_STEP) * _SHARED_STEP
         return PairPlan(
