@@ -66,7 +66,7 @@ def test_it_writes_a_file(run, new, tmp_path, suffix):
 
 def test_a_name_that_is_taken_gets_a_number(run, tmp_path):
     (tmp_path / "new.csv").write_text("shop,prediction\na,1\n")
-    assert plectrum("predict", run, tmp_path / "new.csv").out.splitlines()[0].endswith("prediction_2")
+    assert plectrum("predict", run, tmp_path / "new.csv").out.startswith('"shop","prediction","prediction_2"')
 
 
 def test_a_missing_column_is_named(run, tmp_path):
