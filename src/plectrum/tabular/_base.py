@@ -2,10 +2,12 @@
 
 import copy
 import warnings
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+import narwhals as nw
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
@@ -18,28 +20,37 @@ from plectrum.tabular._columns import ColumnPlan, Coverage, overrides_of
 from plectrum.tabular._fitting import NetworkSettings, fit_network
 from plectrum.tabular._input import check_lengths, match_columns, read_features
 from plectrum.tabular._losses import RowLoss
-from plectrum.tabular._network import (
-    ACTIVATIONS,
-    NORMALIZATIONS,
-    NUMBER_EMBEDDINGS,
-    ColumnNetwork,
-    NumberEmbedding,
-    check_choice,
-)
-from plectrum.tabular._numeric import check_scaling
-from plectrum.tabular._sizes import choose_embedding_dims
+from plectrum.tabular._network import ColumnNetwork, NumberEmbedding, run_network
+from plectrum.tabular._parameters import check_parameters
+from plectrum.tabular._sizes import choose_embedding_dims, default_batch_size, default_epochs
 from plectrum.tabular._trim import choose_dims, find_directions, with_dims
 from plectrum.training import Plan, ProgressListener, Rows
 from plectrum.vectors import Vectors
 
+_TOO_SMALL_TO_SPLIT = 10
 _SMALL = 100  # rows below which a warning is due
 _LARGE_SHARE = 0.2  # share of unseen values in a column from which predictions warn
-_PREDICTION_ROWS = 8192
 _KEPT_FOR_TRIMMING = 100_000  # held-out rows that an estimator remembers
+
+
+@dataclass(frozen=True)
+class _RawRows:
+    """Rows as they came: a frame, the target (n,), the weights (n,) or None."""
+
+    frame: "nw.DataFrame[Any]"
+    y: np.ndarray
+    weight: np.ndarray | None
+
+    def take(self, rows: np.ndarray) -> "_RawRows":
+        weight = None if self.weight is None else self.weight[rows]
+        return _RawRows(self.frame[rows.tolist()], self.y[rows], weight)
 
 
 class EmbeddingModel(BaseEstimator):
     """Base of the estimators; a subclass has the constructor and says what its target asks of the network."""
+
+    columns_: ColumnPlan
+    networks_: list[ColumnNetwork]
 
     # ---- for subclasses
 
@@ -145,34 +156,34 @@ class EmbeddingModel(BaseEstimator):
             self.feature_names_in_ = np.array(names, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
-        parts = self._split(frame, y, weight, eval_set)
-        self._fit_parts(
-            *parts,
-            warm=warm,
-            progress=progress,
-            checkpoint=checkpoint,
-            resume=resume,
-            n_snapshots=n_snapshots,
-        )
+        train, held_out = self._split(_RawRows(frame, y, weight), eval_set)
+        starts = self.networks_ if warm else []
+        rows, held_out_rows = self._prepare(train, held_out, warm=warm)
+        first_output = self._first_output(train.y, train.weight)
+        settings = self._settings(len(first_output), rows)
+        self._fitted = [
+            fit_network(
+                self.columns_,
+                settings,
+                self._plan(number, len(rows)),
+                rows,
+                held_out_rows,
+                loss=self._loss(),
+                first_output=first_output,
+                start=starts[number] if number < len(starts) else None,
+                n_snapshots=n_snapshots if number == 0 else 0,
+                progress=progress,
+                checkpoint=None if checkpoint is None else Path(checkpoint) / f"network_{number}.safetensors",
+                resume=resume,
+            )
+            for number in range(self.n_networks)
+        ]
+        self._settings_used = settings
+        self._set_learned(len(rows), held_out_rows)
         return self
 
     def _check_parameters(self) -> None:
-        owner = type(self).__name__
-        check_choice(self.activation, tuple(ACTIVATIONS), argument="activation", owner=owner)
-        check_choice(self.normalization, NORMALIZATIONS, argument="normalization", owner=owner)
-        check_choice(self.number_embedding, NUMBER_EMBEDDINGS, argument="number_embedding", owner=owner)
-        check_choice(self.validation, ("random", "time", "group"), argument="validation", owner=owner)
-        check_scaling(self.numeric_scaling, owner=owner)
-        for name in ("dropout", "embedding_dropout", "unknown_rate", "validation_fraction"):
-            value = getattr(self, name)
-            if not 0 <= value < 1:
-                raise ArgumentError(
-                    f"`{name}` of `{owner}` must lie in [0, 1); got {value!r}. Choose a small share."
-                )
-        for name in ("min_count", "n_networks", "number_embedding_dim"):
-            value = getattr(self, name)
-            if value < 1:
-                raise ArgumentError(f"`{name}` of `{owner}` must be at least 1; got {value!r}. Raise it.")
+        check_parameters(self.get_params(deep=False), owner=type(self).__name__)
 
     def _read_weights(self, sample_weight: Any, frame: Any) -> np.ndarray | None:
         if sample_weight is None:
@@ -188,11 +199,11 @@ class EmbeddingModel(BaseEstimator):
         return weight
 
     def _split(
-        self, frame: Any, y: np.ndarray, weight: np.ndarray | None, eval_set: tuple[Any, Any] | None
-    ) -> tuple[Any, np.ndarray, np.ndarray | None, Any, np.ndarray | None, np.ndarray | None]:
-        """Training rows and held-out rows: (frame, y, weight, frame, y, weight)."""
+        self, rows: "_RawRows", eval_set: tuple[Any, Any] | None
+    ) -> tuple["_RawRows", "_RawRows | None"]:
+        """The rows to train on, and those held out."""
         owner = type(self).__name__
-        n = len(y)
+        n = len(rows.y)
         if n < _SMALL:
             warnings.warn(
                 f"`{owner}` was given {n} rows, which is too few to learn vectors that mean something; "
@@ -201,79 +212,31 @@ class EmbeddingModel(BaseEstimator):
                 stacklevel=3,
             )
         if eval_set is not None:
-            held_out = match_columns(
-                eval_set[0],
-                owner=owner,
-                names=getattr(self, "feature_names_in_", None),
-                n_features=self.n_features_in_,
-                used=frame.columns,
-            )
-            held_out_y = self._read_target(eval_set[1])
-            check_lengths(held_out, held_out_y, owner=owner)
-            return frame, y, weight, held_out, held_out_y, self._row_weights(held_out_y, None)
-        if not self.validation_fraction or round(n * self.validation_fraction) < 1 or n < 10:
-            return frame, y, weight, None, None, None
+            frame, y = self._match(eval_set[0], used=rows.frame.columns), self._read_target(eval_set[1])
+            check_lengths(frame, y, owner=owner)
+            return rows, _RawRows(frame, y, self._row_weights(y, None))
+        if not self.validation_fraction or n < _TOO_SMALL_TO_SPLIT:
+            return rows, None
         column = self.validation_column
-        train, held = frames.split_rows(
-            frame,
+        train, held_out = frames.split_rows(
+            rows.frame,
             valid_share=self.validation_fraction,
             group=column if self.validation == "group" else None,
             time=column if self.validation == "time" else None,
             seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
         )
-        weights = (None, None) if weight is None else (weight[train], weight[held])
-        return frame[train.tolist()], y[train], weights[0], frame[held.tolist()], y[held], weights[1]
+        return rows.take(train), rows.take(held_out)
 
-    def _fit_parts(  # noqa: PLR0917
-        self,
-        frame: Any,
-        y: np.ndarray,
-        weight: np.ndarray | None,
-        held_frame: Any,
-        held_y: np.ndarray | None,
-        held_weight: np.ndarray | None,
-        *,
-        warm: bool,
-        progress: ProgressListener | None,
-        checkpoint: str | Path | None,
-        resume: bool,
-        n_snapshots: int,
-    ) -> None:
-        """Learn columns, then networks, from rows that are split already; set the learned attributes."""
-        starts = self.networks_ if warm else []
+    def _prepare(
+        self, train: "_RawRows", held_out: "_RawRows | None", *, warm: bool
+    ) -> tuple[Rows, Rows | None]:
+        """Learn what the columns are, and encode both parts."""
         if warm:
-            self.columns_.grow(frame, min_count=self.min_count)
+            self.columns_.grow(train.frame, min_count=self.min_count)
         else:
-            self.columns_ = self._learn_columns(frame)
-            self._start_target(y, weight)
-        rows = self._rows(frame, y, weight)
-        held_out = (
-            None if held_frame is None or held_y is None else self._rows(held_frame, held_y, held_weight)
-        )
-        first_output = self._first_output(y, weight)
-        settings = self._settings(len(first_output), rows)
-        self._fitted = [
-            fit_network(
-                self.columns_,
-                settings,
-                self._plan(number, len(rows)),
-                rows,
-                held_out,
-                loss=self._loss(),
-                first_output=first_output,
-                start=starts[number] if number < len(starts) else None,
-                n_snapshots=n_snapshots if number == 0 else 0,
-                progress=progress,
-                checkpoint=None if checkpoint is None else Path(checkpoint) / f"network_{number}.safetensors",
-                resume=resume,
-            )
-            for number in range(self.n_networks)
-        ]
-        self._settings_used = settings
-        self._held_out = (
-            None if held_out is None else held_out.take(torch.arange(min(len(held_out), _KEPT_FOR_TRIMMING)))
-        )
-        self._set_learned(len(rows), 0 if held_out is None else len(held_out))
+            self.columns_ = self._learn_columns(train.frame)
+            self._start_target(train.y, train.weight)
+        return self._encoded(train), None if held_out is None else self._encoded(held_out)
 
     def _learn_columns(self, frame: Any) -> ColumnPlan:
         owner = type(self).__name__
@@ -290,10 +253,10 @@ class EmbeddingModel(BaseEstimator):
             column.embedding_dim = dims[column.name]
         return plan
 
-    def _rows(self, frame: Any, y: np.ndarray, weight: np.ndarray | None) -> Rows:
-        ids, numbers, _ = self.columns_.encode(frame)
-        weights = None if weight is None else torch.from_numpy(weight / weight.mean()).float()
-        return Rows((torch.from_numpy(ids), torch.from_numpy(numbers)), self._encode_target(y), weights)
+    def _encoded(self, rows: "_RawRows") -> Rows:
+        ids, numbers, _ = self.columns_.encode(rows.frame)
+        weight = None if rows.weight is None else torch.from_numpy(rows.weight / rows.weight.mean()).float()
+        return Rows((torch.from_numpy(ids), torch.from_numpy(numbers)), self._encode_target(rows.y), weight)
 
     def _settings(self, n_outputs: int, rows: Rows) -> NetworkSettings:
         n_numbers = len(self.columns_.numbers)
@@ -306,6 +269,7 @@ class EmbeddingModel(BaseEstimator):
             n_outputs=n_outputs,
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
+            table_decay=self.table_decay,
             unknown_rate=self.unknown_rate,
             number_embedding=NumberEmbedding.learn(
                 self.number_embedding, rows.inputs[1][:, :n_numbers], self.number_embedding_dim
@@ -326,14 +290,18 @@ class EmbeddingModel(BaseEstimator):
             stage="training" if self.n_networks == 1 else f"network {number + 1} of {self.n_networks}",
         )
 
-    def _set_learned(self, n_train: int, n_held_out: int) -> None:
+    def _set_learned(self, n_train: int, held_out: Rows | None, n_held_out: int | None = None) -> None:
         first = self._fitted[0]
         self.networks_ = [fitted.network for fitted in self._fitted]
         self.history_ = first.history.to_records()
         self.histories_ = [fitted.history for fitted in self._fitted]
         self.best_epoch_, self.best_loss_ = first.history.best_epoch, first.history.best_loss
         self.n_iter_ = len(first.history.epochs)
-        self.n_train_, self.n_held_out_ = n_train, n_held_out
+        self.n_train_ = n_train
+        self.n_held_out_ = n_held_out if n_held_out is not None else 0 if held_out is None else len(held_out)
+        if held_out is not None and len(held_out) > _KEPT_FOR_TRIMMING:
+            held_out = held_out.take(torch.arange(_KEPT_FOR_TRIMMING))
+        self._held_out = held_out
         # aligned with vectors_[name].keys; the reserved rows are left out
         self.n_updates_ = {name: counts[3:] for name, counts in first.n_updates.items()}
         self.moved_ = {name: moved[3:] for name, moved in first.moved.items()}
@@ -391,7 +359,7 @@ class EmbeddingModel(BaseEstimator):
         held_out = self._held_out
         if X is not None:
             weight = None if sample_weight is None else np.asarray(sample_weight, np.float64)
-            held_out = self._rows(self._match(X), self._read_target(y), weight)
+            held_out = self._encoded(_RawRows(self._match(X), self._read_target(y), weight))
         if held_out is None:
             raise ArgumentError(
                 f"`X` and `y` of `{type(self).__name__}.trim` must be given: no rows were held out in "
@@ -409,7 +377,7 @@ class EmbeddingModel(BaseEstimator):
         tables = [replace(column, embedding_dim=dims[column.name]) for column in self.columns_.tables]
         small.columns_ = replace(self.columns_, tables=tables)
         small.embedding_dim = dims
-        small._set_learned(self.n_train_, self.n_held_out_)
+        small._set_learned(self.n_train_, self._held_out, self.n_held_out_)
         return small
 
     def coverage(self, X: Any) -> list[Coverage]:
@@ -428,7 +396,7 @@ class EmbeddingModel(BaseEstimator):
         self._coverage["last"] = coverage
         return ids, numbers, coverage
 
-    def _match(self, X: Any) -> Any:
+    def _match(self, X: Any, used: Sequence[str] | None = None) -> Any:
         """X, as it comes after fitting, as a frame that has the columns in use."""
         names = getattr(self, "feature_names_in_", None)
         return match_columns(
@@ -436,7 +404,7 @@ class EmbeddingModel(BaseEstimator):
             owner=type(self).__name__,
             names=None if names is None else list(names),
             n_features=self.n_features_in_,
-            used=self.columns_.sources,
+            used=self.columns_.sources if used is None else used,
         )
 
     def _raw_outputs(self, X: Any) -> list[Tensor]:
@@ -454,37 +422,3 @@ class EmbeddingModel(BaseEstimator):
             run_network(network, torch.from_numpy(ids), torch.from_numpy(numbers))
             for network in self.networks_
         ]
-
-
-@torch.inference_mode()
-def run_network(network: ColumnNetwork, ids: Tensor, numbers: Tensor) -> Tensor:
-    """Return the outputs of a network, in pieces of rows that keep memory low."""
-    network.eval()
-    pieces = [
-        network(ids[start : start + _PREDICTION_ROWS], numbers[start : start + _PREDICTION_ROWS])
-        for start in range(0, len(ids), _PREDICTION_ROWS)
-    ]
-    return torch.cat(pieces)
-
-
-def default_batch_size(n_rows: int) -> int:
-    """Return a power of two between 16 and 1024 that gives about 100 steps an epoch.
-
-    Examples
-    --------
-    >>> [default_batch_size(n) for n in (30, 1000, 30_000, 300_000)]
-    [16, 16, 256, 1024]
-    """
-    return int(2 ** np.clip(np.rint(np.log2(max(n_rows, 1) / 100)), 4, 10))
-
-
-def default_epochs(n_rows: int, batch_size: int) -> int:
-    """Return enough epochs for about 1,500 steps, between 10 and 100.
-
-    Examples
-    --------
-    >>> default_epochs(1000, 16), default_epochs(300_000, 1024)
-    (24, 10)
-    """
-    steps = -(-n_rows // batch_size)
-    return int(np.clip(-(-1500 // steps), 10, 100))

@@ -20,7 +20,87 @@ from plectrum.tabular._losses import RowLoss, binary_log_loss, log_loss
 class EmbeddingClassifier(ClassifierMixin, EmbeddingModel):
     """Learns a vector for each level of each categorical column by predicting a class.
 
-    PARAMETERS
+    Parameters
+    ----------
+    embedding_dim : "auto", int, or dict of column name to int, default "auto"
+        Dim of the tables: ``min(50, n_levels, round(1.6 * n_levels ** 0.56))``, one for all, or by column
+        (the others follow the rule). Start generously; ``trim()`` tells afterwards how many were needed.
+    hidden : sequence of int, default (200, 100)
+        Width of each hidden layer; ``()`` makes the model linear in the vectors.
+    class_weight : "balanced", dict of class to weight, or None
+        How much the rows of a class count in the loss, besides their own weight.
+    activation : {"relu", "gelu", "silu"}, default "relu"
+    normalization : {"batch", "layer", "none"}, default "batch"
+        What follows each hidden layer.
+    embedding_dropout, dropout : float in [0, 1), default 0
+        Probability that a number of a looked-up row, or of a hidden layer, is set to 0 in training.
+    epochs : int or "auto", default "auto"
+        Passes over the rows: "auto" makes about 1,500 steps, 10 to 100 passes.
+    batch_size : int or "auto", default "auto"
+        Rows a step: "auto" makes about 100 steps a pass, of 16 to 1,024 rows.
+    learning_rate : float, default 0.01
+        Its peak; AdamW takes the steps.
+    schedule : {"one-cycle", "cosine", "linear", "constant"}, default "one-cycle"
+        How the learning rate goes through the training.
+    weight_decay : float, default 0.01
+        AdamW's decay of the layers.
+    table_decay : float, default 0.3
+        AdamW's decay of the tables. It takes away what is left of their random start where the data say
+        nothing, so that distance between vectors means something, and pulls rare keys towards the middle: a
+        row that is seldom updated decays as often as all others.
+    validation_fraction : float in [0, 1), default 0.1
+        Share of the rows that is held out to choose the best epoch; 0, or fewer than 10 rows: none.
+    validation : {"random", "time", "group"}, default "random"
+        Which rows are held out: any, the latest, or whole groups.
+    validation_column : str, optional
+        The column of the times or groups.
+    patience : int, optional
+        Stop when the held-out loss has not improved for so many epochs. The best epoch is kept in any case.
+    categorical, numeric : sequence of column names or positions, optional
+        Columns that are to be taken for categorical, or for numbers, whatever they look like.
+    kinds : dict of column name or position to kind, optional
+        The same for any kind: "categorical", "numeric", "date", "boolean", "ignored".
+    min_count : int, default 1
+        Keys seen less often in training share the row `unknown`.
+    unknown_rate : float in [0, 1), default 0.02
+        Share of the keys that are replaced by `unknown` in every epoch, so that its row is trained.
+    numeric_scaling : {"robust", "quantile", "standard"}, default "robust"
+        Robust: by the quartiles, then clipped smoothly at 3. Quantile: by rank. Missing numbers become the
+        median, with an indicator beside them.
+    number_embedding : {"none", "piecewise-linear", "periodic"}, default "none"
+        Whether each number becomes several (``rtdl_num_embeddings``).
+    number_embedding_dim : int, default 8
+        How many.
+    n_networks : int, default 1
+        Networks that are trained one after the other from different starts; predictions are their mean.
+        ``vectors_`` are those of the first.
+    warm_start : bool, default False
+        Go on from the last fit: keys that are new get rows of their own, scales and kinds stay.
+    random_state : int, RandomState or None
+        An int makes the result the same each time, on one machine with one number of threads.
+
+    Attributes
+    ----------
+    vectors_ : dict of str to Vectors
+        The table of each categorical column and of each calendar part of a date (``<column>_<part>``), by
+        key, with counts and the vectors of `unknown` and `missing`.
+    columns_ : ColumnPlan
+        ``kinds`` of all columns with the reason, ``tables`` and ``numbers`` in use.
+    n_updates_, moved_ : dict of str to array (n_keys,)
+        For each key of ``vectors_`` the batches it was in, and how far its row moved from its start.
+    history_ : list of dict
+        Losses, learning rate and seconds of each epoch (of the first network); losses are in the unit the
+        network sees (log loss).
+    best_epoch_, best_loss_, n_iter_ : int, float, int
+        The epoch that was kept, its held-out loss, and how many there were.
+    films_ : dict of str to Film
+        Snapshots of the tables, when ``fit`` was asked for them.
+    coverage_ : list of Coverage
+        Unseen and missing values of the rows that were last predicted for.
+    networks_ : list of torch.nn.Module
+    classes_ : array (n_classes,)
+        The classes, in order.
+    n_train_, n_held_out_, n_features_in_, feature_names_in_ : as their names say
 
     Examples
     --------
@@ -48,6 +128,7 @@ class EmbeddingClassifier(ClassifierMixin, EmbeddingModel):
         learning_rate: float = 1e-2,
         schedule: str = "one-cycle",
         weight_decay: float = 1e-2,
+        table_decay: float = 0.3,
         validation_fraction: float = 0.1,
         validation: str = "random",
         validation_column: str | None = None,
@@ -76,6 +157,7 @@ class EmbeddingClassifier(ClassifierMixin, EmbeddingModel):
         self.learning_rate = learning_rate
         self.schedule = schedule
         self.weight_decay = weight_decay
+        self.table_decay = table_decay
         self.validation_fraction = validation_fraction
         self.validation = validation
         self.validation_column = validation_column
@@ -145,7 +227,8 @@ class EmbeddingClassifier(ClassifierMixin, EmbeddingModel):
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each row (n,)."""
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        best = self.predict_proba(X).argmax(1)
+        return self.classes_[best]
 
 
 def _probabilities(output: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from plectrum.errors import ArgumentError
 from plectrum.tabular._base import EmbeddingModel
 from plectrum.tabular._classifier import EmbeddingClassifier
 from plectrum.tabular._input import check_lengths, read_features, read_target
-from plectrum.tabular._network import check_choice
+from plectrum.tabular._parameters import check_choice
 from plectrum.tabular._regressor import EmbeddingRegressor
 from plectrum.vectors import Vectors
 

@@ -38,6 +38,7 @@ class NetworkSettings:
     n_outputs: int
     learning_rate: float
     weight_decay: float
+    table_decay: float
     unknown_rate: float
     number_embedding: NumberEmbedding | None
 
@@ -104,9 +105,7 @@ def fit_network(
         network,
         rows,
         loss=loss,
-        optimizer=torch.optim.AdamW(
-            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-        ),
+        optimizer=_optimizer(network, settings),
         plan=plan,
         held_out=held_out,
         augment=_UnknownRows(settings.unknown_rate) if names and settings.unknown_rate else None,
@@ -125,6 +124,17 @@ def fit_network(
 def before_tables(network: ColumnNetwork, names: Sequence[str]) -> dict[str, Tensor]:
     """The live tables by name."""
     return {name: network.tables[name] for name in names}
+
+
+def _optimizer(network: ColumnNetwork, settings: NetworkSettings) -> torch.optim.Optimizer:
+    tables = list(network.tables.parameters())
+    known = {id(table) for table in tables}
+    layers = [parameter for parameter in network.parameters() if id(parameter) not in known]
+    groups = [
+        {"params": layers, "weight_decay": settings.weight_decay},
+        {"params": tables, "weight_decay": settings.table_decay},
+    ]
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.learning_rate, fused=True)
 
 
 @dataclass(frozen=True)

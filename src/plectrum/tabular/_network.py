@@ -7,12 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from plectrum.errors import ArgumentError
 from plectrum.nn import EmbeddingTables
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}
 NUMBER_EMBEDDINGS = ("none", "piecewise-linear", "periodic")
 _N_BINS = 48
+_BLOCK_ROWS = 256
 NORMALIZATIONS = ("batch", "layer", "none")
 
 
@@ -144,10 +144,17 @@ class ColumnNetwork(nn.Module):
         return output.squeeze(1) if self.is_single else output
 
 
-def check_choice(value: object, choices: Sequence[str], *, argument: str, owner: str) -> None:
-    """Raise unless the value of a named choice is one of them."""
-    if value not in choices:
-        raise ArgumentError(
-            f"`{argument}` of `{owner}` must be one of {', '.join(map(repr, choices))}; got {value!r}. "
-            "Choose one of them."
-        )
+@torch.inference_mode()
+def run_network(network: ColumnNetwork, ids: Tensor, numbers: Tensor) -> Tensor:
+    """Return the outputs of a network for rows (n, ...).
+
+    The rows go through in blocks of 256, the last one filled up: matrix products of one shape give a row the
+    same answer, to the last bit, whatever rows stand beside it.
+    """
+    network.eval()
+    n = len(ids)
+    n_filling = -n % _BLOCK_ROWS
+    ids = torch.cat([ids, ids.new_zeros(n_filling, ids.shape[1])])
+    numbers = torch.cat([numbers, numbers.new_zeros(n_filling, numbers.shape[1])])
+    blocks = zip(ids.split(_BLOCK_ROWS), numbers.split(_BLOCK_ROWS), strict=True)
+    return torch.cat([network(*block) for block in blocks])[:n]

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from plectrum.errors import ArgumentError
-
 SCALINGS = ("quantile", "robust", "standard")
 _N_QUANTILES = 256
 _EDGE = 3.0  # where the smooth clip levels off; for quantiles, the normal score of the outermost 0.13 %
@@ -91,15 +89,6 @@ class NumericScale:
             arrays["quantiles"],
             arrays["scores"],
             record["marks_missing"],
-        )
-
-
-def check_scaling(scaling: str, *, owner: str) -> None:
-    """Raise when there is no such scaling."""
-    if scaling not in SCALINGS:
-        raise ArgumentError(
-            f"`numeric_scaling` of `{owner}` must be one of {', '.join(map(repr, SCALINGS))}; got "
-            f"{scaling!r}. Choose one of them."
         )
 
 

@@ -152,7 +152,7 @@ def _restore(record: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> 
     embedding = chosen["number_embedding"]
     chosen["number_embedding"] = None if embedding is None else NumberEmbedding(**embedding)
     settings = NetworkSettings(**{**chosen, "hidden": tuple(chosen["hidden"])})
-    estimator._settings_used, estimator._held_out = settings, None
+    estimator._settings_used = settings
     estimator._fitted = []
     for number, history in enumerate(record["histories"]):
         with torch.random.fork_rng(devices=[]):
@@ -169,5 +169,5 @@ def _restore(record: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> 
                 {},
             )
         )
-    estimator._set_learned(record["n_train"], record["n_held_out"])
+    estimator._set_learned(record["n_train"], None, record["n_held_out"])
     return estimator

@@ -1,7 +1,9 @@
-"""How long the rows of a table are: the rule, and what the user says instead."""
+"""Sizes that are chosen when the user does not: of the rows of a table, of batches, of a training."""
 
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from plectrum.errors import ArgumentError
 
@@ -54,3 +56,26 @@ def _check_dim(dim: Any, owner: str, name: str | None) -> None:
             f'`embedding_dim` of `{owner}` must be "auto", a whole number of at least 1, or a dict of these '
             f'by column; got {dim!r}{where}. Use "auto" when in doubt.'
         )
+
+
+def default_batch_size(n_rows: int) -> int:
+    """Return a power of two between 16 and 1024 that gives about 100 steps an epoch.
+
+    Examples
+    --------
+    >>> [default_batch_size(n) for n in (30, 1000, 30_000, 300_000)]
+    [16, 16, 256, 1024]
+    """
+    return int(2 ** np.clip(np.rint(np.log2(max(n_rows, 1) / 100)), 4, 10))
+
+
+def default_epochs(n_rows: int, batch_size: int) -> int:
+    """Return enough epochs for about 1,500 steps, between 10 and 100.
+
+    Examples
+    --------
+    >>> default_epochs(1000, 16), default_epochs(300_000, 1024)
+    (24, 10)
+    """
+    steps = -(-n_rows // batch_size)
+    return int(np.clip(-(-1500 // steps), 10, 100))

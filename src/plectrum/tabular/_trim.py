@@ -54,7 +54,7 @@ def _blocks(network: ColumnNetwork, tables: Sequence[TableColumn]) -> dict[str, 
     dims = [column.embedding_dim for column in tables]
     weight = network.first_layer.weight.detach()
     names = [column.name for column in tables]
-    return dict(zip(names, weight[:, : sum(dims)].split(dims, dim=1), strict=True))
+    return dict(zip(names, torch.split(weight[:, : sum(dims)], dims, dim=1), strict=True))
 
 
 def _directions(network: ColumnNetwork, column: TableColumn, block: Tensor) -> Directions:

@@ -12,12 +12,14 @@ from plectrum.training._progress import Epoch as Epoch
 from plectrum.training._progress import History as History
 from plectrum.training._progress import Progress as Progress
 from plectrum.training._progress import ProgressListener as ProgressListener
+from plectrum.training._schedule import SCHEDULES as SCHEDULES
 from plectrum.training._schedule import learning_rate_factor as learning_rate_factor
 from plectrum.training._state import load_state as load_state
 from plectrum.training._state import save_state as save_state
 from plectrum.training._updates import UpdateCounter as UpdateCounter
 
 __all__ = [
+    "SCHEDULES",
     "Epoch",
     "Film",
     "FilmRecorder",

@@ -4,7 +4,8 @@ import itertools
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from plectrum.training._state import load_state, save_state
 from plectrum.training._updates import UpdateCounter
 
 _EVALUATION_ROWS = 8192
+_ONE_THREAD_ROWS = 128
 
 RowLoss = Callable[[Tensor, Tensor], Tensor]  # (output, target) -> loss of each row (n,)
 Augment = Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]
@@ -119,12 +121,23 @@ def train(
     """
     training = _Training(network, rows, held_out, loss, optimizer, plan, augment, counter, film)
     file = None if checkpoint is None else Path(checkpoint)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _threads_for(plan.batch_size):
         torch.manual_seed(plan.seed)
         if resume and file is not None and file.exists():
             training.restore(file)
         training.run(file, Reporter(progress, plan.epochs, plan.stage, training.history, len(rows)))
     return training.history
+
+
+@contextmanager
+def _threads_for(batch_size: int) -> Iterator[None]:
+    """One thread for small batches: several gain nothing there, and wait for each other on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if batch_size <= _ONE_THREAD_ROWS else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def batch_edges(n: int, batch_size: int) -> list[int]:

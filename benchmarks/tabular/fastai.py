@@ -1,0 +1,248 @@
+"""The estimators against fastai's tabular learner: same rows, columns, hidden layers and epochs.
+
+    python benchmarks/tabular/fastai.py --peer /path/to/python/with/fastai [--data adult flights] [--seeds 5]
+
+Adult (needs ../shared/data/tabular): who earns more than 50,000; trained on adult.data, tested on adult.test.
+Flights (examples/data): the air time from carrier, tail number, origin, destination, hour and date; whole
+days are held out, one in ten for the test and one in ten for validation.
+
+For each seed both learn from the same training rows and are judged on the same validation rows after each
+epoch, taking turns in who comes first; both have all the machine's cores. Reported: the test loss of both
+(log loss; squared error in units of the target's variance), the mean paired difference with its standard
+error, and how soon each reaches the peer's final validation loss, counted from the frame in memory. The
+peer's batch size and learning rate are the best of a small grid for its validation loss on the first seed
+(``--tune`` prints the grid anew); ours are the defaults of the estimators.
+"""
+
+import argparse
+import json
+import lzma
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+import plectrum
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared" / "data"
+RESULTS = ROOT / "benchmarks" / "results" / "tabular_fastai.jsonl"
+LAYERS, EPOCHS = [200, 100], 5
+GRID = [(bs, lr) for bs in (64, 256, 1024) for lr in (1e-3, 1e-2)]
+PEER_SETTINGS = {
+    "adult": {"batch_size": 64, "learning_rate": 1e-3},
+    "flights": {"batch_size": 64, "learning_rate": 1e-3},
+}
+ADULT_COLUMNS = [
+    "age",
+    "workclass",
+    "fnlwgt",
+    "education",
+    "education_num",
+    "marital_status",
+    "occupation",
+    "relationship",
+    "race",
+    "sex",
+    "capital_gain",
+    "capital_loss",
+    "hours_per_week",
+    "country",
+    "income",
+]
+
+
+def read_adult(seed):
+    parts = []
+    for name, part in (("adult.data", "train"), ("adult.test", "test")):
+        with lzma.open(SHARED / "tabular" / f"{name}.xz", "rt") as file:
+            frame = pd.read_csv(
+                file,
+                names=ADULT_COLUMNS,
+                skipinitialspace=True,
+                na_values="?",
+                comment="|",
+                skip_blank_lines=True,
+            )
+        parts.append(frame.dropna(subset="income").assign(part=part))
+    frame = pd.concat(parts, ignore_index=True)
+    frame["income"] = frame["income"].str.rstrip(".")
+    train = np.flatnonzero(frame["part"] == "train")
+    valid = np.random.default_rng(seed).permutation(train)[: len(train) // 10]
+    frame.loc[valid, "part"] = "valid"
+    numeric = [c for c in frame.columns if frame[c].dtype.kind in "iuf"]
+    for column in numeric:
+        frame[column] = frame[column].astype(float)
+    categorical = [c for c in frame.columns if c not in (*numeric, "income", "part")]
+    return frame, "income", "binary", categorical, numeric
+
+
+def read_flights(seed):
+    frame = pd.read_parquet(ROOT / "examples" / "data" / "flights.parquet")
+    date = pd.to_datetime(frame.pop("date"))
+    frame["month"], frame["day"] = date.dt.month.astype(str), date.dt.day.astype(str)
+    frame["weekday"], frame["hour"] = date.dt.day_name(), frame["hour"].astype(str)
+    frame["day_of_year"] = date.dt.dayofyear.astype(float)
+    days = np.random.default_rng(seed).permutation(366)
+    group = pd.Series(days[frame["day_of_year"].astype(int) - 1])
+    frame["part"] = np.select([group < 36, group < 72], ["test", "valid"], "train")
+    train = frame.loc[frame["part"] == "train", "air_time"]
+    frame["air_time"] = (frame["air_time"] - train.mean()) / train.std()  # fastai does not scale a target
+    categorical = ["carrier", "tailnum", "origin", "dest", "hour", "month", "day", "weekday"]
+    return frame, "air_time", "regression", categorical, ["day_of_year"]
+
+
+COMMIT = ["git", "rev-parse", "--short", "HEAD"]
+READERS = {"adult": read_adult, "flights": read_flights}
+
+
+def run_ours(data, seed, **parameters):
+    frame, target, task, categorical, numeric = data
+    cls = plectrum.EmbeddingClassifier if task == "binary" else plectrum.EmbeddingRegressor
+    model = cls(
+        hidden=tuple(LAYERS),
+        epochs=EPOCHS,
+        random_state=seed,
+        categorical=categorical,
+        numeric=numeric,
+        **parameters,
+    )
+    columns = [*categorical, *numeric]
+    train, valid, test = (frame[frame["part"] == part] for part in ("train", "valid", "test"))
+    ends = []
+
+    def listen(progress):
+        if progress.epoch_is_done:
+            ends.append(time.perf_counter() - began)
+
+    began = time.perf_counter()
+    model.fit(train[columns], train[target], eval_set=(valid[columns], valid[target]), progress=listen)
+    seconds = time.perf_counter() - began
+    truth = test[target].to_numpy()
+    if task == "binary":
+        p = model.predict_proba(test[columns])[np.arange(len(truth)), np.searchsorted(model.classes_, truth)]
+        loss, scale = float(-np.log(np.clip(p, 1e-12, 1)).mean()), 1.0
+    else:
+        loss = float(((model.predict(test[columns]) - truth) ** 2).mean())
+        scale = model.target_scale_.spread**2  # our own scaling of the target, undone
+    losses = [record["valid_loss"] * scale for record in model.history_]
+    epochs = [{"valid_loss": v, "seconds": s} for v, s in zip(losses, ends, strict=True)]
+    return {"test_loss": loss, "seconds": seconds, "epochs": epochs}
+
+
+def run_peer(peer, data, seed, settings, folder):
+    frame, target, task, categorical, numeric = data
+    path, job = folder / "rows.parquet", folder / "job.json"
+    frame.to_parquet(path)
+    described = {
+        "frame": str(path), "target": target, "task": task, "categorical": categorical, "numeric": numeric,
+        "seed": seed, "settings": settings, "layers": LAYERS, "epochs": EPOCHS,
+        "threads": torch.get_num_threads(),
+    }  # fmt: skip
+    job.write_text(json.dumps(described), encoding="utf-8")
+    script = Path(__file__).with_name("_fastai_peer.py")
+    command = [peer, "-P", "-W", "ignore", str(script), str(job)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr[-3000:])
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def seconds_to(epochs, loss):
+    return next((e["seconds"] for e in epochs if e["valid_loss"] <= loss), None)
+
+
+def tune(name, peer, folder):
+    data = READERS[name](0)
+    for batch_size, learning_rate in GRID:
+        settings = {"batch_size": batch_size, "learning_rate": learning_rate}
+        peer_run = run_peer(peer, data, 0, settings, folder)
+        loss, seconds = peer_run["epochs"][-1]["valid_loss"], peer_run["seconds"]
+        print(
+            f"{name} {settings} valid {loss:.5f} test {peer_run['test_loss']:.5f} {seconds:.1f} s", flush=True
+        )
+
+
+def compare(name, peer, seeds, folder):
+    rows = []
+    for seed in range(seeds):
+        data = READERS[name](seed)
+        runs = {
+            "ours": lambda data=data, seed=seed: run_ours(data, seed),
+            "fastai": lambda data=data, seed=seed: run_peer(peer, data, seed, PEER_SETTINGS[name], folder),
+        }
+        order = ["ours", "fastai"] if seed % 2 == 0 else ["fastai", "ours"]
+        done = {who: runs[who]() for who in order}
+        goal = done["fastai"]["epochs"][-1]["valid_loss"]
+        row = {who: done[who]["test_loss"] for who in runs}
+        row |= {f"{who}_seconds": done[who]["seconds"] for who in runs}
+        row |= {f"{who}_valid": done[who]["epochs"][-1]["valid_loss"] for who in runs}
+        row["to_goal"] = seconds_to(done["ours"]["epochs"], goal)
+        row["fastai_to_goal"] = done["fastai"]["epochs"][-1]["seconds"]
+        rows.append(row)
+        print(name, "seed", seed, {k: v if v is None else round(v, 5) for k, v in row.items()}, flush=True)
+    return rows
+
+
+def summarise(name, rows):
+    differences = [row["ours"] - row["fastai"] for row in rows]
+    mean, error = statistics.mean(differences), statistics.stdev(differences) / len(rows) ** 0.5
+    times = [row["to_goal"] / row["fastai_to_goal"] for row in rows if row["to_goal"] is not None]
+    reached = len(times)
+    share = statistics.median(times) if times else None
+    spread = f"{share:.3f} of its time (median; {min(times):.3f} to {max(times):.3f})" if times else "no time"
+    ok = mean <= error and reached == len(rows) and max(times) <= 1 / 3
+    print(
+        f"{name}: test loss ours {statistics.mean(r['ours'] for r in rows):.5f}, fastai "
+        f"{statistics.mean(r['fastai'] for r in rows):.5f}; difference {mean:+.5f} +- {error:.5f} (standard "
+        f"error); fastai's final validation loss reached in {reached} of {len(rows)} runs, in {spread}: "
+        f"{'met' if ok else 'NOT MET'}"
+    )
+    return {"difference": mean, "standard_error": error, "reached": reached, "time_share_median": share,
+            "time_shares": times, "met": ok}  # fmt: skip
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    default = os.environ.get("PLECTRUM_PEER_PYTHON")
+    parser.add_argument("--peer", default=default, help="an interpreter with fastai")
+    parser.add_argument("--data", nargs="+", default=list(READERS), choices=list(READERS))
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--tune", action="store_true")
+    given = parser.parse_args()
+    if not given.peer:
+        raise SystemExit("give --peer, an interpreter that has fastai, or set PLECTRUM_PEER_PYTHON")
+    version = [given.peer, "-c", "import fastai, torch; print(fastai.__version__, torch.__version__)"]
+    peer_versions = subprocess.run(version, capture_output=True, text=True, check=True).stdout.split()
+    with tempfile.TemporaryDirectory() as name:
+        for dataset in given.data:
+            if given.tune:
+                tune(dataset, given.peer, Path(name))
+                continue
+            rows = compare(dataset, given.peer, given.seeds, Path(name))
+            summary = summarise(dataset, rows)
+            commit = subprocess.run(COMMIT, cwd=ROOT, capture_output=True, text=True, check=False)
+            line = {
+                "benchmark": "tabular_fastai", "data": dataset, "commit": commit.stdout.strip(),
+                "epochs": EPOCHS, "layers": LAYERS, "peer_settings": PEER_SETTINGS[dataset],
+                "runs": rows, **summary,
+                "versions": {"python": platform.python_version(), "plectrum": plectrum.__version__,
+                             "torch": torch.__version__, "fastai": peer_versions[0],
+                             "peer_torch": peer_versions[1]},
+                "cores": os.cpu_count(),
+            }  # fmt: skip
+            RESULTS.parent.mkdir(parents=True, exist_ok=True)
+            with RESULTS.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
