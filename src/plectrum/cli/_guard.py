@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from typing import Any
 
 import typer
@@ -15,12 +16,15 @@ STOPPED = 130  # as shells have it: 128 + SIGINT
 
 
 class GuardedGroup(TyperGroup):
-    """The outermost group of commands; turns the exceptions of all commands into messages and exit codes."""
+    """The outermost group of commands; turns exceptions and warnings of all commands into messages."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
-            done = super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.simplefilter("default")
+                warnings.showwarning = _say_warning
+                done = super().invoke(ctx)
             sys.stdout.flush()  # a pipe that was closed shall be noticed here, not at exit
             return done
         except BrokenPipeError:
@@ -36,6 +40,10 @@ class GuardedGroup(TyperGroup):
         except KeyboardInterrupt:
             say("stopped")
             raise typer.Exit(STOPPED) from None
+
+
+def _say_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    say(f"warning: {message}", style="yellow")
 
 
 def _of_the_system(error: OSError) -> Exception:

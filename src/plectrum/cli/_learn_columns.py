@@ -51,10 +51,6 @@ def columns(  # noqa: PLR0917  (typer makes an option of each)
         int | None,
         typer.Option(min=1, help="For every table; else by its size.", rich_help_panel=_TRAINING),
     ] = None,
-    weight_decay: Annotated[
-        float,
-        typer.Option(min=0, help="Pulls rows to zero that no data hold in place.", rich_help_panel=_TRAINING),
-    ] = 0.1,
     ignore: Annotated[
         list[str] | None,
         typer.Option(metavar="COLUMN", help="Leave out; may be repeated.", rich_help_panel=_COLUMNS),
@@ -94,7 +90,6 @@ def columns(  # noqa: PLR0917  (typer makes an option of each)
         "held_out": held_out,
         "seed": seed,
         "task": task,
-        "weight_decay": weight_decay,
         "epochs": epochs,
         "batch_size": batch_size,
         "hidden": _widths(hidden),

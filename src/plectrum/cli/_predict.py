@@ -50,10 +50,12 @@ def _predictions(estimator: Any, frame: Any) -> dict[str, Any]:
 
 
 def _say_what_was_new(estimator: Any) -> None:
-    for column, shares in (getattr(estimator, "prediction_report_", None) or {}).items():
-        parts = [f"{shares[what]:.1%} {what}" for what in ("unseen", "missing") if shares.get(what)]
+    """Say which share of each column training had not seen, or is missing."""
+    for seen in estimator.coverage_:
+        shares = {"unseen": seen.unseen_share, "missing": seen.missing_share}
+        parts = [f"{share:.1%} {what}" for what, share in shares.items() if share]
         if parts:
-            say(f"{column}: {' and '.join(parts)} values")
+            say(f"{seen.column}: {' and '.join(parts)} values")
 
 
 def _appended(frame: Any, predicted: dict[str, Any]) -> Any:

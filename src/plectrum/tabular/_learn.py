@@ -73,9 +73,6 @@ class Settings:
         Decides all that is random.
     task : str or None
         "regression" or "classification"; by the target when None.
-    weight_decay : float
-        As the estimators take it. A row that the rows of data do not hold in place is pulled to zero by it,
-        so that distances between vectors mean more.
     epochs, batch_size, hidden, embedding_dim
         As the estimators take them; their own choice when None.
     ignore, categorical, numeric : tuple of str
@@ -89,7 +86,6 @@ class Settings:
     held_out: float = 0.1
     seed: int = 0
     task: str | None = None
-    weight_decay: float = 0.1
     epochs: int | None = None
     batch_size: int | None = None
     hidden: Sequence[int] | None = None
@@ -332,7 +328,7 @@ def _fit(split: Split, run: RunWriter, chosen: Settings, listener: Listener) -> 
     kind = EmbeddingRegressor if split.task.kind == "regression" else EmbeddingClassifier
     options = {
         name: value
-        for name in ("weight_decay", "epochs", "batch_size", "hidden", "embedding_dim")
+        for name in ("epochs", "batch_size", "hidden", "embedding_dim")
         if (value := getattr(chosen, name)) is not None
     }
     if chosen.time or chosen.group:
