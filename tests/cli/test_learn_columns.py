@@ -93,6 +93,16 @@ def test_resuming_a_complete_run_is_no_mistake(data, done):
     assert "nothing to resume" in result.err
 
 
+def test_a_run_that_lacks_its_page_only_gets_it(data, tmp_path):
+    plectrum_here(*learn(data, tmp_path / "run", "--no-baselines", "-q")).assert_succeeds()
+    before = (tmp_path / "run" / "run.json").read_bytes()
+    (tmp_path / "run").rename(tmp_path / "run.partial")
+    (tmp_path / "run.partial" / "report.html").unlink()
+    plectrum_here(*learn(data, tmp_path / "run", "--no-baselines", "-q", "--resume")).assert_succeeds()
+    assert (tmp_path / "run" / "report.html").is_file()
+    assert (tmp_path / "run" / "run.json").read_bytes() == before
+
+
 def test_hidden_must_be_widths(data, tmp_path):
     plectrum_here(*learn(data, tmp_path / "run", "--hidden", "a,b")).assert_fails(2, "--hidden")
     plectrum_here(*learn(data, tmp_path / "run", "--hidden", "8,4", "--no-baselines", "-q")).assert_succeeds()

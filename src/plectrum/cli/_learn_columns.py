@@ -128,20 +128,22 @@ def _run(
 
 
 def _learn(file: str, target: str, run: Any, options: dict[str, Any], *, quiet: bool) -> None:
+    """Fill the unfinished run, or what is left to fill of it."""
     from plectrum.cli._progress import progress_on
 
-    if run.is_whole:
-        return
     with progress_on(quiet=quiet) as listener:
-        listener.stage("reading")
-        from plectrum import frames
-        from plectrum.report import write_report
-        from plectrum.tabular import learn_columns
+        if not run.is_whole:
+            listener.stage("reading")
+            from plectrum import frames
 
-        frame = frames.read(file)
-        learn_columns(frame, target, run=run, name=_name(file), listener=listener, **options)
+            frame = frames.read(file)
+            from plectrum.tabular import learn_columns
+
+            learn_columns(frame, target, run=run, name=_name(file), listener=listener, **options)
+            run.write_record()
+        from plectrum.report import write_report
+
         listener.stage("writing the report")
-        run.write_record()
         write_report(run.partial)
 
 
