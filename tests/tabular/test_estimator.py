@@ -1,3 +1,6 @@
+import functools
+import types
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -5,6 +8,7 @@ import pytest
 import torch
 
 from estimator_data import EFFECT, SHOPS, make_shop_frame, small
+from plectrum import optim
 from plectrum.errors import (
     ArgumentError,
     DataError,
@@ -344,3 +348,23 @@ def test_small_batches_leave_the_number_of_threads_as_it_was():
     before = torch.get_num_threads()
     small(EmbeddingRegressor).fit(*make_shop_frame())
     assert torch.get_num_threads() == before
+
+
+def test_large_tables_are_stepped_by_rows_to_the_same_numbers(tmp_path, monkeypatch):
+    frame, y = make_shop_frame()
+    dense = small(EmbeddingRegressor).fit(frame, y)
+    monkeypatch.setattr("plectrum.tabular._fitting._LARGE", 0)
+    by_rows = functools.partial(optim.AdamW, dense_below=0)
+    monkeypatch.setattr("plectrum.tabular._fitting.optim", types.SimpleNamespace(AdamW=by_rows))
+
+    def stop(progress):
+        if progress.epoch == 2:
+            raise KeyboardInterrupt
+
+    rows = small(EmbeddingRegressor).fit(frame, y, n_snapshots=5)
+    assert np.allclose(rows.predict(frame), dense.predict(frame), atol=1e-3)
+    with pytest.raises(KeyboardInterrupt):
+        small(EmbeddingRegressor).fit(frame, y, progress=stop, checkpoint=tmp_path, n_snapshots=5)
+    resumed = small(EmbeddingRegressor).fit(frame, y, checkpoint=tmp_path, resume=True, n_snapshots=5)
+    assert (resumed.predict(frame) == rows.predict(frame)).all()
+    assert (resumed.films_["shop"].snapshots == rows.films_["shop"].snapshots).all()

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from plectrum import optim
 from plectrum.tabular._columns import ColumnPlan
 from plectrum.tabular._losses import RowLoss
 from plectrum.tabular._network import ColumnNetwork, NumberEmbedding
@@ -24,6 +25,7 @@ from plectrum.training import (
 )
 
 _UNKNOWN, _MISSING, _FIRST_KEY = 1, 2, 3
+_LARGE = 2_000_000  # numbers in all tables from which a step by rows costs less than a step of everything
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,10 @@ def _optimizer(network: ColumnNetwork, settings: NetworkSettings) -> torch.optim
         {"params": layers, "weight_decay": settings.weight_decay},
         {"params": tables, "weight_decay": settings.table_decay},
     ]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=settings.learning_rate, fused=True)
+    groups = [group for group in groups if group["params"]]
+    if sum(table.numel() for table in tables) > _LARGE:
+        return optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
 
 
 @dataclass(frozen=True)

@@ -156,5 +156,5 @@ def run_network(network: ColumnNetwork, ids: Tensor, numbers: Tensor) -> Tensor:
     n_filling = -n % _BLOCK_ROWS
     ids = torch.cat([ids, ids.new_zeros(n_filling, ids.shape[1])])
     numbers = torch.cat([numbers, numbers.new_zeros(n_filling, numbers.shape[1])])
-    blocks = zip(ids.split(_BLOCK_ROWS), numbers.split(_BLOCK_ROWS), strict=True)
+    blocks = zip(torch.split(ids, _BLOCK_ROWS), torch.split(numbers, _BLOCK_ROWS), strict=True)
     return torch.cat([network(*block) for block in blocks])[:n]
