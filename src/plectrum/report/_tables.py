@@ -42,6 +42,7 @@ class Table:
     film_rows: NDArray[np.int64] | None = None  # (n_filmed,) ascending: which rows the film has
     epochs: list[float] = field(default_factory=list)  # of each frame; NaN for the table that was kept
     n_left_out: int = 0  # rows, the least seen, that the page has no room for
+    keys: list[Any] = field(default_factory=list)
 
     @property
     def counts(self) -> NDArray[np.float64]:
@@ -73,22 +74,24 @@ def read_table(
     film: Path | None = None,
     *,
     snapshots: list[dict[str, Any]] | None = None,
+    most_rows: int = MOST_ROWS,
 ) -> Table:
     """Return one table from its Parquet file and, where there is one, its film."""
     from plectrum import formats
 
     record = formats.read(path)
-    matrix = np.asarray(record.matrix, np.float32)
+    matrix = np.asarray(record.floats(), np.float32)
     measures, groups, given = _read_columns(path)
     if record.counts is not None:
         measures["count"] = np.asarray(record.counts, np.float64)
     order = np.argsort(-measures["count"], kind="stable") if "count" in measures else np.arange(len(matrix))
     places = given if given is not None else principal_places(matrix)
-    n_left_out, order = max(0, len(order) - MOST_ROWS), order[:MOST_ROWS]
+    n_left_out, order = max(0, len(order) - most_rows), order[:most_rows]
+    keys = [record.keys[i] for i in order]
     table = Table(
         name=column["name"],
         record=column,
-        labels=key_labels([record.keys[i] for i in order]),
+        labels=key_labels(keys),
         vectors=matrix[order],
         places=places[order],
         measures={name: values[order] for name, values in measures.items()},
@@ -99,6 +102,7 @@ def read_table(
             if vector is not None
         ],
         n_left_out=n_left_out,
+        keys=keys,
     )
     if film is not None and film.is_file():
         _add_film(table, film, order, snapshots or [])

@@ -1,0 +1,167 @@
+"""A difference of runs as a page in the report's clothes; it needs no script."""
+
+from plectrum.report._diff import KeyNote, RunDiff, TableDiff
+from plectrum.report._diff_text import alignment_sentence, counts_sentence, percent_change
+from plectrum.report._legible import escape, number
+from plectrum.report._page import wrap
+from plectrum.report._sections import METRICS
+
+
+def diff_page(found: RunDiff) -> str:
+    """Return the whole page."""
+    a, b = escape(found.name_a, longest=60), escape(found.name_b, longest=60)
+    title = f"What changed from {a} to {b}?"
+    remarks = "".join(f"<p>{escape(remark, longest=300)}</p>" for remark in found.remarks)
+    only = "".join(
+        f"<p>Only {which} has a table for {_listed(names)}.</p>"
+        for names, which in ((found.only_a, "A"), (found.only_b, "B"))
+        if names
+    )
+    body = (
+        f'<header class="opening"><p class="overline">plectrum · difference of two runs</p><h1>{title}</h1>'
+        f'<div class="answer">{_answer(found)}</div><div class="muted">{remarks}</div></header>'
+        f"<main>{_scores(found)}{''.join(map(_table, found.tables))}{only}</main>"
+    )
+    return wrap(title, body, scripts=())
+
+
+def _answer(found: RunDiff) -> str:
+    """Return the difference in a sentence or two."""
+    said = []
+    ours = [s for s in found.scores if s["name"] == "plectrum network"] or found.scores
+    network = ours[0] if ours else None
+    if network and network["a"] is not None and network["b"] is not None:
+        name = METRICS.get(network["metric"], network["metric"])
+        said.append(
+            f"{name} of the {escape(network['name'], longest=60)}: {number(network['a'])}, then "
+            f"{number(network['b'])} ({percent_change(network['a'], network['b'])})."
+        )
+    moved = [(m, t) for t in found.tables for m in t.movers[:1]]
+    if moved:
+        mover, table = max(moved, key=lambda pair: pair[0].moved)
+        said.append(
+            f"The furthest mover is <bdi>{escape(mover.label)}</bdi> of "
+            f"<bdi>{escape(table.name, longest=60)}</bdi>."
+        )
+    return " ".join(said)
+
+
+def _scores(found: RunDiff) -> str:
+    if not found.scores:
+        return ""
+    lines = "".join(
+        f'<tr><th scope="row">{escape(s["name"], longest=80)}</th>'
+        f'<td class="number">{number(s["a"])}</td>'
+        f'<td class="number">{number(s["b"])}</td><td class="number">{percent_change(s["a"], s["b"])}</td></tr>'
+        for s in found.scores
+    )
+    metric = escape(METRICS.get(found.metric or "", found.metric or ""))
+    return (
+        '<section><h2>Scores on held-out rows</h2><div class="scroll">'
+        '<table class="results"><thead><tr>'
+        f'<th scope="col">{metric}</th><th scope="col" class="number">A</th>'
+        '<th scope="col" class="number">B</th>'
+        f'<th scope="col" class="number">change</th></tr></thead><tbody>{lines}</tbody></table></div>'
+        "</section>"
+    )
+
+
+def _table(t: TableDiff) -> str:
+    agreement = f"<p>{escape(_capital(alignment_sentence(t)))}.</p>" if t.n_shared >= 3 else ""
+    return (
+        '<section class="column"><div class="column-head">'
+        f"<h2><bdi>{escape(t.name, longest=80)}</bdi></h2>"
+        f'<p class="sizes">{escape(counts_sentence(t))}</p></div>{agreement}{_maps(t)}{_movers(t)}'
+        f'<div class="notes">{_notes("New", t.new, t.n_new)}{_notes("Gone", t.gone, t.n_gone)}</div>'
+        "</section>"
+    )
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
+
+
+def _maps(t: TableDiff) -> str:
+    """Return B's map with an arrow for each mover, from where A had it; for wide and for narrow windows."""
+    if len(t.places) < 2:
+        return ""
+    return (
+        f'<div class="wide">{_map(t, 860, 460)}</div><div class="narrow">{_map(t, 350, 300)}</div>'
+        '<p class="muted">B’s map; an arrow comes from where A, turned onto B, has the level.</p>'
+    )
+
+
+def _map(t: TableDiff, width: int, height: int) -> str:
+    points = [*t.places.tolist(), *t.arrows.reshape(-1, 2).tolist()]
+    low = [min(p[i] for p in points) for i in (0, 1)]
+    high = [max(p[i] for p in points) for i in (0, 1)]
+    scale = min((width - 90) / ((high[0] - low[0]) or 1), (height - 50) / ((high[1] - low[1]) or 1))
+
+    def at(place: list[float]) -> tuple[float, float]:
+        return (
+            width / 2 + (place[0] - (low[0] + high[0]) / 2) * scale,
+            height / 2 - (place[1] - (low[1] + high[1]) / 2) * scale,
+        )
+
+    dots = "".join(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="2.2"/>' for x, y in map(at, t.places.tolist()))
+    arrows = []
+    for mover, (start, end) in zip(t.movers, t.arrows.tolist(), strict=True):
+        (x0, y0), (x1, y1) = at(start), at(end)
+        arrows.append(
+            f'<line class="way" x1="{x0:.0f}" y1="{y0:.0f}" x2="{x1:.0f}" y2="{y1:.0f}" '
+            'marker-end="url(#tip)"/>'
+            f"{_name_at(x1, y1, mover.label, width)}"
+        )
+    return (
+        f'<svg class="still ways" viewBox="0 0 {width} {height}" role="img" '
+        'aria-label="Where the movers went"><defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" '
+        'markerWidth="7" markerHeight="7" orient="auto">'
+        f'<path d="M0 0L8 4L0 8z"/></marker></defs>{dots}{"".join(arrows)}</svg>'
+    )
+
+
+def _name_at(x: float, y: float, label: str, width: int) -> str:
+    left = x > 0.75 * width
+    anchor = ' text-anchor="end"' if left else ""
+    shown = escape(label if len(label) <= 24 else label[:23] + "…")
+    return f'<text x="{x - 7 if left else x + 7:.0f}" y="{y + 4:.0f}"{anchor}>{shown}</text>'
+
+
+def _movers(t: TableDiff) -> str:
+    if not t.movers:
+        return ""
+
+    lines = "".join(
+        f'<tr><th scope="row"><bdi>{escape(m.label)}</bdi></th><td class="number">{m.moved:.2f}</td>'
+        f'<td class="number">{f"{m.cosine:.2f}".replace("-", "−")}</td>'
+        f'<td class="number">{number(m.count_a)} → {number(m.count_b)}</td>'
+        f"<td>{_listed(m.gained)}</td><td>{_listed(m.lost)}</td></tr>"
+        for m in t.movers
+    )
+    return (
+        '<div class="scroll"><table class="movers"><thead><tr><th scope="col">moved most</th>'
+        '<th scope="col" class="number">by</th><th scope="col" class="number">cosine</th>'
+        '<th scope="col" class="number">seen</th><th scope="col">neighbours gained</th>'
+        f'<th scope="col">neighbours lost</th></tr></thead><tbody>{lines}</tbody></table></div>'
+        '<p class="muted">1.00 is as far as two of B’s levels usually are apart.</p>'
+    )
+
+
+def _notes(what: str, notes: list[KeyNote], n: int) -> str:
+    if not n:
+        return ""
+    lines = "".join(f"<p>{_note(note)}</p>" for note in notes)
+    more = f"<p>and {number(n - len(notes))} more</p>" if n > len(notes) else ""
+    return f'<div class="note"><h3>{what} ({number(n)})</h3>{lines}{more}</div>'
+
+
+def _note(note: KeyNote) -> str:
+    seen = "" if note.count is None else f", seen {number(note.count)}"
+    near = _listed(note.nearest)
+    return f"<bdi>{escape(note.label)}</bdi>{seen}" + (
+        f" <small>beside {near}</small>" if note.nearest else ""
+    )
+
+
+def _listed(labels: list[str]) -> str:
+    return ", ".join(f"<bdi>{escape(label, longest=40)}</bdi>" for label in labels) or "–"
