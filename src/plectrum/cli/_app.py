@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from plectrum._version import __version__
-from plectrum.cli import _check, _convert, _evaluate, _explain, _learn, _near, _predict, _report
+from plectrum.cli import _check, _convert, _diff, _evaluate, _explain, _learn, _near, _predict, _report
 from plectrum.cli._guard import GuardedGroup
 from plectrum.cli._output import emit
 
@@ -36,6 +36,7 @@ app.command("explain")(_explain.explain)
 app.command("near")(_near.near)
 app.command("predict")(_predict.predict)
 app.command("report")(_report.report)
+app.command("diff")(_diff.diff)
 app.command("convert")(_convert.convert)
 app.command("evaluate")(_evaluate.evaluate)
 

@@ -11,6 +11,7 @@ from plectrum.cli._output import emit, emit_json, say
 def diff(
     run_a: Annotated[str, typer.Argument(metavar="RUN_A", help="The older run folder.")],
     run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="The newer run folder.")],
+    *,
     column: Annotated[str | None, typer.Option(metavar="NAME", help="Only this column.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many neighbours are compared.")] = 10,
     most: Annotated[int, typer.Option(min=1, help="How many movers, new and gone keys are listed.")] = 10,
@@ -21,7 +22,8 @@ def diff(
 ) -> None:
     """Print what changed: scores, which rows moved most, neighbours gained and lost, new and gone keys.
 
-    The older run is first turned onto the newer, as two trainings put the same picture down at different angles.
+    The older run is first turned onto the newer, as two trainings put the same picture down at different
+    angles.
     """
     from plectrum.report import diff as compare
 

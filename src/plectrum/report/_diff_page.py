@@ -1,5 +1,8 @@
 """A difference of runs as a page in the report's clothes; it needs no script."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from plectrum.report._diff import KeyNote, RunDiff, TableDiff
 from plectrum.report._diff_text import alignment_sentence, counts_sentence, percent_change
 from plectrum.report._legible import escape, number
@@ -17,10 +20,11 @@ def diff_page(found: RunDiff) -> str:
         for names, which in ((found.only_a, "A"), (found.only_b, "B"))
         if names
     )
+    tables = "".join(_table(i, table) for i, table in enumerate(found.tables))
     body = (
         f'<header class="opening"><p class="overline">plectrum · difference of two runs</p><h1>{title}</h1>'
         f'<div class="answer">{_answer(found)}</div><div class="muted">{remarks}</div></header>'
-        f"<main>{_scores(found)}{''.join(map(_table, found.tables))}{only}</main>"
+        f"<main>{_scores(found)}{tables}{only}</main>"
     )
     return wrap(title, body, scripts=())
 
@@ -52,7 +56,8 @@ def _scores(found: RunDiff) -> str:
     lines = "".join(
         f'<tr><th scope="row">{escape(s["name"], longest=80)}</th>'
         f'<td class="number">{number(s["a"])}</td>'
-        f'<td class="number">{number(s["b"])}</td><td class="number">{percent_change(s["a"], s["b"])}</td></tr>'
+        f'<td class="number">{number(s["b"])}</td>'
+        f'<td class="number">{percent_change(s["a"], s["b"])}</td></tr>'
         for s in found.scores
     )
     metric = escape(METRICS.get(found.metric or "", found.metric or ""))
@@ -66,12 +71,12 @@ def _scores(found: RunDiff) -> str:
     )
 
 
-def _table(t: TableDiff) -> str:
+def _table(i: int, t: TableDiff) -> str:
     agreement = f"<p>{escape(_capital(alignment_sentence(t)))}.</p>" if t.n_shared >= 3 else ""
     return (
         '<section class="column"><div class="column-head">'
         f"<h2><bdi>{escape(t.name, longest=80)}</bdi></h2>"
-        f'<p class="sizes">{escape(counts_sentence(t))}</p></div>{agreement}{_maps(t)}{_movers(t)}'
+        f'<p class="sizes">{escape(counts_sentence(t))}</p></div>{agreement}{_maps(t, i)}{_movers(t)}'
         f'<div class="notes">{_notes("New", t.new, t.n_new)}{_notes("Gone", t.gone, t.n_gone)}</div>'
         "</section>"
     )
@@ -81,50 +86,53 @@ def _capital(sentence: str) -> str:
     return sentence[:1].upper() + sentence[1:]
 
 
-def _maps(t: TableDiff) -> str:
+def _maps(t: TableDiff, i: int) -> str:
     """Return B's map with an arrow for each mover, from where A had it; for wide and for narrow windows."""
     if len(t.places) < 2:
         return ""
     return (
-        f'<div class="wide">{_map(t, 860, 460)}</div><div class="narrow">{_map(t, 350, 300)}</div>'
+        f'<div class="wide">{_map(t, 860, 460, f"tip-{i}")}</div>'
+        f'<div class="narrow">{_map(t, 350, 300, f"tip-{i}-narrow")}</div>'
         '<p class="muted">B’s map; an arrow comes from where A, turned onto B, has the level.</p>'
     )
 
 
-def _map(t: TableDiff, width: int, height: int) -> str:
-    points = [*t.places.tolist(), *t.arrows.reshape(-1, 2).tolist()]
-    low = [min(p[i] for p in points) for i in (0, 1)]
-    high = [max(p[i] for p in points) for i in (0, 1)]
-    scale = min((width - 90) / ((high[0] - low[0]) or 1), (height - 50) / ((high[1] - low[1]) or 1))
+def _map(t: TableDiff, width: int, height: int, tip: str) -> str:
+    points = np.concatenate([t.places, t.arrows.reshape(-1, 2)]).astype(float)
+    low, high = points.min(axis=0), points.max(axis=0)
+    span = np.where(high > low, high - low, 1)
+    scale = min((width - 90) / span[0], (height - 50) / span[1])
 
-    def at(place: list[float]) -> tuple[float, float]:
-        return (
-            width / 2 + (place[0] - (low[0] + high[0]) / 2) * scale,
-            height / 2 - (place[1] - (low[1] + high[1]) / 2) * scale,
-        )
+    def at(places: NDArray[np.float32]) -> list[list[float]]:
+        shifted = (places - (low + high) / 2) * [scale, -scale] + [width / 2, height / 2]
+        return [[float(x), float(y)] for x, y in shifted]
 
-    dots = "".join(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="2.2"/>' for x, y in map(at, t.places.tolist()))
-    arrows = []
-    for mover, (start, end) in zip(t.movers, t.arrows.tolist(), strict=True):
-        (x0, y0), (x1, y1) = at(start), at(end)
-        arrows.append(
+    dots = "".join(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="2.2"/>' for x, y in at(t.places))
+    parts: list[str] = []
+    taken: list[tuple[float, float, float]] = []
+    for mover, (x0, y0), (x1, y1) in zip(t.movers, at(t.arrows[:, 0]), at(t.arrows[:, 1]), strict=True):
+        parts.append(
             f'<line class="way" x1="{x0:.0f}" y1="{y0:.0f}" x2="{x1:.0f}" y2="{y1:.0f}" '
-            'marker-end="url(#tip)"/>'
-            f"{_name_at(x1, y1, mover.label, width)}"
+            f'marker-end="url(#{tip})"/>'
         )
+        label = mover.label if len(mover.label) <= 24 else mover.label[:23] + "…"
+        box = _room_for(label, x1, y1, to_left=x1 < x0, width=width)
+        if not any(box[0] < b[1] and b[0] < box[1] and abs(y1 - b[2]) < 13 for b in taken):
+            taken.append(box)
+            parts.append(f'<text x="{box[0]:.0f}" y="{y1 + 4:.0f}">{escape(label)}</text>')
     return (
         f'<svg class="still ways" viewBox="0 0 {width} {height}" role="img" '
-        'aria-label="Where the movers went"><defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" '
-        'markerWidth="7" markerHeight="7" orient="auto">'
-        f'<path d="M0 0L8 4L0 8z"/></marker></defs>{dots}{"".join(arrows)}</svg>'
+        f'aria-label="Where the movers went"><defs><marker id="{tip}" viewBox="0 0 8 8" refX="7" refY="4" '
+        f'markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0L8 4L0 8z"/></marker></defs>{dots}'
+        f"{''.join(parts)}</svg>"
     )
 
 
-def _name_at(x: float, y: float, label: str, width: int) -> str:
-    left = x > 0.75 * width
-    anchor = ' text-anchor="end"' if left else ""
-    shown = escape(label if len(label) <= 24 else label[:23] + "…")
-    return f'<text x="{x - 7 if left else x + 7:.0f}" y="{y + 4:.0f}"{anchor}>{shown}</text>'
+def _room_for(label: str, x: float, y: float, *, to_left: bool, width: int) -> tuple[float, float, float]:
+    """Return left, right and middle of a name beside the tip of an arrow, on the side that it points to."""
+    length = 7.2 * len(label)
+    left = x - 7 - length if (to_left and x > length + 12) or x + length + 12 > width else x + 7
+    return left, left + length, y
 
 
 def _movers(t: TableDiff) -> str:
