@@ -1,6 +1,8 @@
 """Text: corpora -> word vectors, labelled text -> classifiers."""
 
 from plectrum.text._fasttext import FastText as FastText
+from plectrum.text._glove import GloVe as GloVe
+from plectrum.text._learn import learn_words as learn_words
 from plectrum.text._word2vec import Word2Vec as Word2Vec
 
-__all__ = ["FastText", "Word2Vec"]
+__all__ = ["FastText", "GloVe", "Word2Vec", "learn_words"]

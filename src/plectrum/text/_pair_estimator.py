@@ -55,6 +55,7 @@ class PairEstimator(BaseEstimator):
     vocabulary_: Vocabulary
     history_: list[PairEpoch]
     n_words_: int
+    n_distinct_: int
 
     # ---- scikit-learn's
 
@@ -88,7 +89,7 @@ class PairEstimator(BaseEstimator):
         self._keys, self._counts = corpus.keys, corpus.counts
         self._tables = self._begin(generator, plan)
         self._take_initial_vectors()
-        self.history_, self.n_words_ = [], 0
+        self.history_, self.n_words_, self.n_distinct_ = [], 0, corpus.n_distinct
         return self._train(corpus, plan, generator)
 
     def partial_fit(self, text: Source, y: object = None, *, column: str | None = None) -> Self:  # noqa: ARG002
@@ -153,6 +154,7 @@ class PairEstimator(BaseEstimator):
             "parameters": self._plain_parameters(),
             "embedding_dim": dim,
             "n_words": self.n_words_,
+            "n_distinct": self.n_distinct_,
             "history": [asdict(epoch) for epoch in self.history_],
             "keys": formats.keys_to_json(self._keys),
         }
@@ -179,7 +181,7 @@ class PairEstimator(BaseEstimator):
             arrays["frozen"],
         )  # fmt: skip
         made._keys, made._counts = list(formats.keys_from_json(about["keys"])), arrays["counts"]
-        made.n_words_ = about["n_words"]
+        made.n_words_, made.n_distinct_ = about["n_words"], about["n_distinct"]
         made.history_ = [PairEpoch(**epoch) for epoch in about["history"]]
         made._show()
         return made

@@ -72,8 +72,8 @@ class Word2Vec(PairEstimator):
         The output rows.
     history_ : list of PairEpoch
         Loss, learning rate and seconds of each epoch.
-    n_words_ : int
-        Words read, also those left out.
+    n_words_, n_distinct_ : int
+        Words read, also those left out, in all texts; different ones in the text of `fit`.
 
     Notes
     -----

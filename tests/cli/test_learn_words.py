@@ -1,0 +1,52 @@
+import json
+
+import pytest
+
+import plectrum as library
+from cli.command import plectrum_here as plectrum
+from plectrum.runs import read_run
+from text.grouped_text import TEXT
+
+QUICK = ("--embedding-dim", 8, "--epochs", 2, "--threads", 1, "--quiet")
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("\n".join(" ".join(line) for line in TEXT))
+    return path
+
+
+@pytest.mark.parametrize("method", ["skip-gram", "cbow", "fasttext", "glove"])
+def test_a_text_becomes_a_run_folder(text, tmp_path, method):
+    out = tmp_path / "run"
+    done = plectrum("learn", "words", text, "--out", out, "--method", method, *QUICK)
+    done.assert_succeeds()
+    assert "nearest to" in done.out
+    record = read_run(out).record
+    assert record["kind"] == "words"
+    assert record["data"]["n_rows"] == 1500 * 12
+    assert len(record["history"]) == 2
+    assert (out / "report.html").stat().st_size > 1000
+    vectors = library.load(out / "vectors" / "words.parquet")
+    assert len(vectors) == 40
+    kind = getattr(library, record["estimator"])
+    assert (kind.load_model(out / "model").vectors_.matrix == vectors.matrix).all()
+    near = plectrum("near", out, "a3", "-k", 3)
+    near.assert_succeeds()
+    assert len(near.out.splitlines()) == 3
+
+
+def test_json_is_one_document_and_an_existing_run_is_kept(text, tmp_path):
+    out = tmp_path / "run"
+    done = plectrum("learn", "words", text, "--out", out, "--json", *QUICK)
+    done.assert_succeeds()
+    assert json.loads(done.out)["estimator"] == "Word2Vec"
+    plectrum("learn", "words", text, "--out", out, *QUICK).assert_fails(1, "--force")
+    plectrum("learn", "words", text, "--out", out, "--force", *QUICK).assert_succeeds()
+
+
+def test_what_is_wrong_with_a_text_is_said(tmp_path):
+    plectrum("learn", "words", tmp_path / "absent.txt", "--out", tmp_path / "a").assert_fails(1, "absent.txt")
+    (tmp_path / "few.txt").write_text("a b c")
+    plectrum("learn", "words", tmp_path / "few.txt", "--out", tmp_path / "b").assert_fails(1, "min_count")
