@@ -75,6 +75,10 @@ def refuse_repeated_names(names: Sequence[Any], what: str) -> None:
 
 
 def _from_library(X: Any, library: str, owner: str, argument: str) -> "nw.DataFrame[Any]":
+    if type(X).__name__ == "RecordBatch":
+        import pyarrow as pa
+
+        X = pa.Table.from_batches([X])
     names = _raw_names(X)
     if names is not None:
         refuse_repeated_names(names, f"`{argument}` of `{owner}`")
@@ -97,9 +101,9 @@ def _from_library(X: Any, library: str, owner: str, argument: str) -> "nw.DataFr
 def _raw_names(X: Any) -> list[Any] | None:
     if hasattr(X, "column_names"):  # pyarrow
         return list(X.column_names)
-    if hasattr(X, "columns") and not hasattr(X, "collect"):
-        return list(X.columns)
-    return None
+    if hasattr(X, "collect") or not hasattr(X, "columns"):  # a lazy frame, a column
+        return None
+    return list(X.columns)
 
 
 def _rows_to_array(rows: Sequence[Any]) -> np.ndarray:

@@ -134,8 +134,7 @@ def spelled_alike(column: Column, what: str) -> Iterator[Finding]:
             "warning",
             column.name,
             f"{what} has {len(alike):,} {'value that differs' if len(alike) == 1 else 'values that differ'} "
-            "from another in "
-            f"case or blanks only: {', '.join(alike[:3])}.",
+            f"from another in case or blanks only: {', '.join(alike[:3])}.",
             "Write them alike if they mean the same; each spelling is learned separately.",
         )
 

@@ -214,13 +214,17 @@ class Column:
 
 
 def _settled(series: "nw.Series[Any]") -> "nw.Series[Any]":
-    """A column of Python objects of one type (dates, decimals, ...) as a column of that type."""
+    """A column of Python objects of one type (dates, decimals, ...) as a column of that type.
+
+    Likewise a type that narwhals has no name for and Arrow has, such as some time zones of pandas.
+    """
     import pyarrow as pa
 
-    if series.dtype != nw.Object:
+    if series.dtype not in (nw.Object, nw.Unknown):
         return series
     try:
-        column = pa.array(series.to_numpy(), from_pandas=True)
+        is_object = series.dtype == nw.Object
+        column = pa.array(series.to_numpy(), from_pandas=True) if is_object else series.to_arrow()
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
         return series  # of several types
     if pa.types.is_binary(column.type) or pa.types.is_null(column.type):
@@ -282,7 +286,8 @@ def moments(series: "nw.Series[Any]", *, spelling: str | None = None) -> np.ndar
     """The column as datetime64[us] (n,), missing values as NaT.
 
     Dates, datetimes (with a time zone: in its local time, as the clock on the wall showed) and times of day
-    (on 1970-01-01) are converted; text is read in the spelling given, or the one that fits all of it.
+    (on 1970-01-01) are converted; text is read in the spelling given, or the one that fits all of it (with a
+    time zone: in UTC).
 
     Parameters
     ----------
