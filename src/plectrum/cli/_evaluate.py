@@ -1,6 +1,7 @@
 """`plectrum evaluate`: what vectors know, by analogies or word pairs."""
 
 from dataclasses import asdict, is_dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,10 +38,19 @@ def evaluate(
 
 
 def _holds_pairs(path: Path) -> bool:
-    """Whether the first line that is neither a comment nor a heading has three fields, not four."""
+    """Whether the lines are two words and a number; analogies are four words, in sections after a ``:``."""
     with path.open(encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            fields = line.split()
-            if fields and not line.startswith((":", "#")):
-                return len(fields) != 4
+        for line in islice(lines, 100):
+            if line.startswith(":"):
+                return False
+            if any(_is_number(field) for field in line.split()[2:]):
+                return True
     return False
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
