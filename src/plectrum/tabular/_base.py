@@ -137,34 +137,16 @@ class EmbeddingModel(BaseEstimator):
             When X or y cannot be learned from, or a parameter has a value that it must not have.
         """
         self._check_parameters()
-        frame, names = read_features(X, owner=type(self).__name__)
-        y = self._read_target(y)
-        check_lengths(frame, y, owner=type(self).__name__)
-        weight = self._read_weights(sample_weight, frame)
-        if weight is not None and (kept := weight > 0).sum() < len(weight):
-            frame, y, weight = frame.filter(kept.tolist()), y[kept], weight[kept]
-        if len(y) < 2:
-            raise DataError(
-                f"`X` of `{type(self).__name__}` must have at least 2 rows; got n_samples=1. Pass more rows."
-            )
         warm = bool(self.warm_start) and hasattr(self, "networks_")
-        if not warm:
-            self._inspect_target(y)
-        weight = self._row_weights(y, weight)
-        self.n_features_in_ = len(frame.columns)
-        if names is not None:
-            self.feature_names_in_ = np.array(names, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
-        train, held_out = self._split(_RawRows(frame, y, weight), eval_set)
         starts = self.networks_ if warm else []
+        train, held_out = self._split(self._read(X, y, sample_weight, warm=warm), eval_set)
         rows, held_out_rows = self._prepare(train, held_out, warm=warm)
         first_output = self._first_output(train.y, train.weight)
-        settings = self._settings(len(first_output), rows)
+        self._settings_used = self._settings(len(first_output), rows)
         self._fitted = [
             fit_network(
                 self.columns_,
-                settings,
+                self._settings_used,
                 self._plan(number, len(rows)),
                 rows,
                 held_out_rows,
@@ -178,9 +160,28 @@ class EmbeddingModel(BaseEstimator):
             )
             for number in range(self.n_networks)
         ]
-        self._settings_used = settings
         self._set_learned(len(rows), held_out_rows)
         return self
+
+    def _read(self, X: Any, y: Any, sample_weight: Any, *, warm: bool) -> "_RawRows":
+        """The rows of a fit, checked; those of weight 0 are left out."""
+        owner = type(self).__name__
+        frame, names = read_features(X, owner=owner)
+        y = self._read_target(y)
+        check_lengths(frame, y, owner=owner)
+        weight = self._read_weights(sample_weight, frame)
+        if weight is not None and (kept := weight > 0).sum() < len(weight):
+            frame, y, weight = frame.filter(kept.tolist()), y[kept], weight[kept]
+        if len(y) < 2:
+            raise DataError(f"`X` of `{owner}` must have at least 2 rows; got n_samples=1. Pass more rows.")
+        if not warm:
+            self._inspect_target(y)
+        self.n_features_in_ = len(frame.columns)
+        if names is not None:
+            self.feature_names_in_ = np.array(names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        return _RawRows(frame, y, self._row_weights(y, weight))
 
     def _check_parameters(self) -> None:
         check_parameters(self.get_params(deep=False), owner=type(self).__name__)
