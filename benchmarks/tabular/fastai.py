@@ -90,7 +90,7 @@ def read_flights(seed):
     date = pd.to_datetime(frame.pop("date"))
     frame["month"], frame["day"] = date.dt.month.astype(str), date.dt.day.astype(str)
     frame["weekday"], frame["hour"] = date.dt.day_name(), frame["hour"].astype(str)
-    frame["day_of_year"] = date.dt.dayofyear.astype(float)
+    frame["day_of_year"] = date.dt.day_of_year.astype(float)
     days = np.random.default_rng(seed).permutation(366)
     group = pd.Series(days[frame["day_of_year"].astype(int) - 1])
     frame["part"] = np.select([group < 36, group < 72], ["test", "valid"], "train")

@@ -43,7 +43,7 @@ class _RawRows:
 
     def take(self, rows: np.ndarray) -> "_RawRows":
         weight = None if self.weight is None else self.weight[rows]
-        return _RawRows(self.frame[rows.tolist()], self.y[rows], weight)
+        return _RawRows(self.frame[rows], self.y[rows], weight)
 
 
 class EmbeddingModel(BaseEstimator):
@@ -171,7 +171,7 @@ class EmbeddingModel(BaseEstimator):
         check_lengths(frame, y, owner=owner)
         weight = self._read_weights(sample_weight, frame)
         if weight is not None and (kept := weight > 0).sum() < len(weight):
-            frame, y, weight = frame.filter(kept.tolist()), y[kept], weight[kept]
+            frame, y, weight = frame[np.flatnonzero(kept)], y[kept], weight[kept]
         if len(y) < 2:
             raise DataError(f"`X` of `{owner}` must have at least 2 rows; got n_samples=1. Pass more rows.")
         if not warm:

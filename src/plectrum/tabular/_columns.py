@@ -120,7 +120,7 @@ class ColumnPlan:
                     frequent = (
                         Vocabulary.learn(values, min_count=min_count).encode(values) > _LAST_RESERVED_ROW
                     )
-                    by_name[name].vocabulary.add(series.filter(frequent.tolist()).to_native())
+                    by_name[name].vocabulary.add(series[np.flatnonzero(frequent)].to_native())
 
     @property
     def n_marks(self) -> int:

@@ -137,9 +137,9 @@ class EmbeddingEncoder(TransformerMixin, BaseEstimator):
             fold.set_params(embedding_dim={name: w.embedding_dim for name, w in self.vectors_.items()})
             fold.kinds = {name: kind for name, (kind, _) in self.estimator_.columns_.kinds.items()}
             fold.categorical = fold.numeric = None
-            fold.fit(frame[train.tolist()], target[train], None if weight is None else weight[train])
+            fold.fit(frame[train], target[train], None if weight is None else weight[train])
             turned = {name: turn_to(own, self.vectors_[name]) for name, own in fold.vectors_.items()}
-            output[held_out] = self._lay_out(frame[held_out.tolist()], fold, turned)
+            output[held_out] = self._lay_out(frame[held_out], fold, turned)
         return output
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:  # noqa: ARG002
