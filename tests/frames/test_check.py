@@ -61,6 +61,12 @@ def test_faults_of_the_target_are_errors():
     assert_found(frame(y=[1.0, None] * (N // 2)), "error", "same value, 1.0, in all 300 rows that have one")
 
 
+def test_a_target_of_dates_or_lists_is_an_error():
+    assert_found(frame(y=pd.date_range("2013-01-01", periods=N)), "error", "The target holds dates")
+    nested = pa.table({"k": ["a", "b"] * 100, "y": [[1], [2]] * 100})
+    assert_found(nested, "error", "it holds List(Int64), not one value per row")
+
+
 def test_doubtful_targets_are_warned_of():
     y = rng.normal(size=N)
     y[5] = 1e6

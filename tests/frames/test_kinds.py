@@ -1,5 +1,6 @@
 import datetime as dt
 import lzma
+import uuid
 from decimal import Decimal
 from pathlib import Path
 
@@ -63,6 +64,11 @@ def many(*values):
         (np.arange(N)[::-1] + 1000, "ignored"),
         (many("a", 1, None), "categorical"),
         (many([1], [2]), "ignored"),
+        (many(uuid.UUID(int=1), uuid.UUID(int=2)), "ignored"),
+        (pd.cut(np.arange(N), 5), "categorical"),
+        (pd.arrays.SparseArray(many(0, 0, 1)), "boolean"),
+        (pd.period_range("1990-01", periods=N, freq="D"), "date"),
+        (pd.date_range("2013-01", periods=N, tz="America/New_York"), "date"),
     ],
 )
 def test_what_a_column_is(values, expected):

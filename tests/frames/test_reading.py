@@ -1,5 +1,6 @@
 import gzip
 import io
+import subprocess
 import sys
 
 import pyarrow as pa
@@ -51,6 +52,28 @@ def test_quoted_line_breaks_and_byte_order_marks_are_read(write):
 
 def test_columns_without_a_name_get_one(write):
     assert read(write(",b\n1,2\n")).columns == ["column_1", "b"]
+
+
+def test_leading_blank_lines_and_blanks_after_commas_are_passed_over(write):
+    assert read(write("\n \r\na, b\n1, x y\n2, z\n")).rows() == [(1, "x y"), (2, "z")]
+    assert read(write("a,b\n1, x\n")).rows() == [(1, " x")]
+
+
+def test_decimal_commas_are_read_where_commas_do_not_part_fields(write):
+    assert read(write("a;b\n1,5;x\n-2,25;y\n")).rows() == [(1.5, "x"), (-2.25, "y")]
+    assert read(write("a;b\n1,5;x\n2.5;y\n")).rows() == [("1,5", "x"), ("2.5", "y")]
+    assert read(write('a,b\n"1,5",x\n')).rows() == [("1,5", "x")]
+
+
+def test_integers_of_64_bits_are_exact(write):
+    assert read(write(f"a\n{2**63 - 1}\n{2**53 + 1}\n")).rows() == [(2**63 - 1,), (2**53 + 1,)]
+
+
+def test_a_pipe_is_read():
+    command = 'import sys; from plectrum.frames import read; print(read(sys.argv[1])["b"].to_list())'
+    shell = f"exec {sys.executable} -c '{command}' <(printf 'a,b\\n1,x\\n')"
+    done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['x']"
 
 
 def test_packed_files_are_unpacked_and_cut_off_ones_refused(write):
@@ -113,6 +136,8 @@ def test_other_encodings_and_binary_files_are_recognised(write):
         read(write("a,b\n1,2\n".encode("utf-16")))
     with pytest.raises(DataError, match="Excel"):
         read(write(b"PK\x03\x04rest"))
+    with pytest.raises(DataError, match="looks like JSON"):
+        read(write('[{"a": 1}]'))
     with pytest.raises(DataError, match="neither CSV nor Parquet"):
         read(write(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"))
 

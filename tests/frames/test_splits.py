@@ -78,6 +78,8 @@ def test_a_share_outside_0_and_1_is_refused(share):
 def test_wrong_arguments_are_named():
     with pytest.raises(DataError, match="at least 2 rows"):
         split_rows(1)
+    with pytest.raises(ArgumentError, match="`seed` of `split_rows` must be a whole number of 0 or more"):
+        split_rows(10, seed=-1)
     with pytest.raises(ArgumentError, match="one of"):
         split_rows(10, group=[1] * 10, time=[1] * 10)
     with pytest.raises(ArgumentError, match="one value per row, 10; got 3"):

@@ -1,6 +1,7 @@
 """The row of a value never depends on the container or the dtype."""
 
 import datetime as dt
+import uuid
 from decimal import Decimal
 
 import numpy as np
@@ -251,6 +252,13 @@ def test_a_category_column_whose_levels_differ_keeps_the_rows_of_its_values():
     assert learned.encode(new).tolist() == [4, 5, 1]
 
 
+def test_intervals_and_periods_of_pandas_are_their_text():
+    v = Vocabulary.learn(pd.cut([1, 2, 2, 9], [0, 1, 5, 10]))
+    assert v.keys == ["(1, 5]", "(0, 1]", "(5, 10]"]
+    assert v.encode(pd.Series(pd.arrays.IntervalArray.from_tuples([(1, 5), (5, 6)]))).tolist() == [3, 1]
+    assert Vocabulary.learn(pd.period_range("2013-01", periods=2, freq="M")).keys == ["2013-01", "2013-02"]
+
+
 def test_missing_never_shares_the_row_of_zero():
     v = Vocabulary.learn(pd.Series([0, 1, 2, None, 1]))
     assert v.encode(pd.Series([0, 1, 2, None, 1])).tolist() == v.encode([0, 1, 2, None, 1]).tolist()
@@ -315,7 +323,7 @@ def test_two_dimensions_are_refused(values):
         (["a", ("b", 1)], "tuple. .*position 1"),
         (pl.Series([[1], [2]]), "large_list"),
         (pa.array([{"a": 1}]), "struct"),
-        (pd.Series([pd.Interval(0, 1)]).astype("category"), "Interval"),
+        (pd.Series([uuid.UUID(int=1)]).astype("category"), "UUID"),
         (np.array([(1, 2)], "i4,i4"), "structured"),
         (pd.MultiIndex.from_tuples([("a", 1)]), "tuple"),
         (np.array([1], "m8[M]"), "timedelta64"),

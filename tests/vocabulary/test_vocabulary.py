@@ -1,4 +1,5 @@
 import copy
+import datetime as dt
 import pickle
 
 import numpy as np
@@ -80,6 +81,39 @@ def test_decode_says_which_row_is_outside_the_table():
         v.decode([3, 4])
     with pytest.raises(ArgumentTypeError, match=r"decode\(\[row\]\)"):
         v.decode(3)
+
+
+def test_wrong_arguments_say_what_to_do():
+    with pytest.raises(ArgumentTypeError, match=r"Vocabulary\.learn\(values\)"):
+        Vocabulary(["a"])
+    with pytest.raises(
+        ArgumentError, match=r"`min_count` of `Vocabulary\.learn` must be .* 1 or more; got 0"
+    ):
+        Vocabulary.learn(["a"], min_count=0)
+    with pytest.raises(ArgumentError, match=r"`max_size` .* got 2\.5"):
+        Vocabulary.learn(["a"], max_size=2.5)
+    with pytest.raises(ArgumentError, match="'row' or 'error'; got 'raise'"):
+        Vocabulary.learn(["a"]).encode(["b"], unknown="raise")
+    with pytest.raises(ArgumentError, match="lists of different length"):
+        Vocabulary.learn(["a"]).decode([[3], [3, 3]])
+    for counts in ([1], [1, -1], [1.0, 2.0]):
+        with pytest.raises(ArgumentError, match="one whole number of 0 or more for each of the 2 keys"):
+            Vocabulary.from_keys(["a", "b"], counts=counts)
+
+
+@pytest.mark.parametrize(
+    ("asked", "first"),
+    [("JKF", "JFK"), ("jfk ", "JFK"), ("Berln", "Berlin"), ("1", 1), ("2013-01-31", dt.date(2013, 1, 31))],
+)
+def test_the_nearest_key_is_the_one_spelled_most_alike(asked, first):
+    v = Vocabulary.from_keys(
+        ["LGA", "JFK", "Bern", "Berlin", 1, 12, dt.date(2013, 1, 31), dt.date(2013, 1, 13)]
+    )
+    assert v.nearest_keys(asked)[0] == first
+    with pytest.raises(UnknownKeyError) as caught:
+        v.row(asked)
+    assert caught.value.nearest[0] == first
+    assert v.nearest_keys("something else") == []
 
 
 def test_only_keys_are_in_the_vocabulary():

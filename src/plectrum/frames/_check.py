@@ -7,12 +7,12 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
-from plectrum.errors import DataError, MissingColumnError
+from plectrum.errors import MissingColumnError
 from plectrum.frames._adapt import as_frame
 from plectrum.frames._check_column import check_column
 from plectrum.frames._check_relations import check_relations
 from plectrum.frames._check_target import check_target
-from plectrum.frames._column import Column
+from plectrum.frames._column import Column, UnusableColumnError
 from plectrum.frames._finding import Finding
 from plectrum.frames._kinds import kind_of, kind_of_column
 
@@ -67,7 +67,7 @@ def check(X: Any, target: str | None = None) -> list[Finding]:
     if target is not None:
         try:
             goal = Column(frame[target])
-        except DataError as error:
+        except UnusableColumnError as error:
             found.append(Finding("error", target, str(error), "Choose another column."))
         else:
             found += check_target(goal)
@@ -76,7 +76,11 @@ def check(X: Any, target: str | None = None) -> list[Finding]:
             found += check_column(columns[name], kinds[name])
         elif name != target:
             why = kind_of(frame[name]).why
-            found.append(Finding("note", name, f"The column is left out: {why}.", "Unnest it if it matters."))
+            found.append(
+                Finding(
+                    "note", name, f"The column is left out: {why}.", "Turn it into text, numbers or dates."
+                )
+            )
     found += check_relations(columns, kinds, goal)
     found += _check_copies(columns, goal)
     if columns and not any(kind.kind != "ignored" for kind in kinds.values()):
@@ -104,8 +108,8 @@ def _columns(frame: "nw.DataFrame[Any]", names: list[str]) -> Iterator[tuple[str
     for name in names:
         try:
             yield name, Column(frame[name])
-        except DataError:
-            continue  # nested: reported as left out
+        except UnusableColumnError:
+            continue  # reported as left out
 
 
 def _check_shape(frame: "nw.DataFrame[Any]", target: str | None) -> Iterator[Finding]:

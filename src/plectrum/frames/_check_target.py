@@ -6,7 +6,7 @@ import narwhals as nw
 import numpy as np
 
 from plectrum.frames._check_column import spelled_alike
-from plectrum.frames._column import Column
+from plectrum.frames._column import MOMENTS, Column
 from plectrum.frames._finding import Finding
 
 _MOST_CLASSES = 1000
@@ -37,6 +37,13 @@ def check_target(column: Column) -> Iterator[Finding]:
             name,
             f"The target has the same value, {value!r}, in {rows}.",
             "Choose a column that varies: there is nothing to predict.",
+        )
+    elif column.dtype in MOMENTS:
+        yield Finding(
+            "error",
+            name,
+            "The target holds dates; a number or a class can be predicted.",
+            "Turn it into a number, such as days from a date on.",
         )
     elif column.dtype.is_numeric() or column.dtype == nw.Duration:
         yield from _check_amounts(column)

@@ -10,11 +10,27 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 
-from plectrum.errors import DataError
+from plectrum.errors import ArgumentTypeError, DataError
 from plectrum.frames._spelling import find_spelling, parse_dates
 from plectrum.vocabulary import factor
 
 MOMENTS = (nw.Date, nw.Datetime, nw.Time)
+
+
+class UnusableColumnError(DataError):
+    """A column of which no side can be looked at.
+
+    Attributes
+    ----------
+    why : str
+        The reason, as the end of a sentence: "it holds ...".
+    """
+
+    def __init__(self, series: "nw.Series[Any]", what: str, advice: str) -> None:
+        super().__init__(
+            f"The column {series.name!r} must hold one key, number or date per row; {what}. {advice}"
+        )
+        self.why = what
 
 
 class Column:
@@ -26,25 +42,29 @@ class Column:
 
     Raises
     ------
-    DataError
-        When the column holds lists or structures, not one value per row.
+    UnusableColumnError
+        When the column holds lists or structures, or values that cannot be keys.
     """
 
     def __init__(self, series: "nw.Series[Any]") -> None:
+        if series.dtype.is_nested():
+            raise UnusableColumnError(series, f"it holds {series.dtype}, not one value per row", "Unnest it.")
         self.series = _settled(series)
         self.name, self.dtype = self.series.name, self.series.dtype
         self.n_rows = len(series)
-        if self.dtype.is_nested():
-            raise DataError(
-                f"The column {self.name!r} must hold one value per row; its type is {self.dtype}. Unnest it."
-            )
+        if self.arrow is None:
+            try:
+                _ = self._encoded
+            except ArgumentTypeError as error:
+                what = "it holds values that cannot be keys"
+                raise UnusableColumnError(series, what, str(error)) from error
 
     @cached_property
     def arrow(self) -> Any:
         """The values as one Arrow array; None where Arrow cannot hold them (objects of mixed types)."""
         import pyarrow as pa
 
-        if self.dtype == nw.Object:
+        if self.dtype in (nw.Object, nw.Unknown):
             return None
         try:
             column = self.series.to_arrow()
@@ -216,20 +236,31 @@ class Column:
 def _settled(series: "nw.Series[Any]") -> "nw.Series[Any]":
     """A column of Python objects of one type (dates, decimals, ...) as a column of that type.
 
-    Likewise a type that narwhals has no name for and Arrow has, such as some time zones of pandas.
+    Likewise a type that narwhals has no name for: some time zones of pandas, its sparse columns.
     """
     import pyarrow as pa
 
     if series.dtype not in (nw.Object, nw.Unknown):
         return series
     try:
-        is_object = series.dtype == nw.Object
-        column = pa.array(series.to_numpy(), from_pandas=True) if is_object else series.to_arrow()
+        column = (
+            series.to_arrow() if series.dtype == nw.Unknown else pa.array(_objects(series), from_pandas=True)
+        )
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        return series  # of several types
-    if pa.types.is_binary(column.type) or pa.types.is_null(column.type):
+        values = np.asarray(series.to_native())
+        if values.dtype.kind not in "biuf":
+            return series  # of several types
+        column = pa.array(values)
+    kind = column.type
+    if pa.types.is_binary(kind) or pa.types.is_null(kind) or pa.types.is_nested(kind):
         return series  # Arrow makes bytes of text beside bytes
+    if hasattr(kind, "extension_name"):
+        return series
     return nw.from_native(pa.table({series.name: column}), eager_only=True)[series.name]
+
+
+def _objects(series: "nw.Series[Any]") -> np.ndarray:
+    return np.asarray(series.to_native(), object)
 
 
 def _float64(column: Any) -> np.ndarray:

@@ -9,9 +9,9 @@ from typing import Any, Literal, get_args
 import narwhals as nw
 import numpy as np
 
-from plectrum.errors import ArgumentError, DataError, MissingColumnError
+from plectrum.errors import ArgumentError, MissingColumnError
 from plectrum.frames._adapt import as_frame
-from plectrum.frames._column import MOMENTS, Column
+from plectrum.frames._column import MOMENTS, Column, UnusableColumnError
 
 KindName = Literal["categorical", "numeric", "date", "boolean", "ignored"]
 KINDS: tuple[str, ...] = get_args(KindName)
@@ -151,8 +151,8 @@ def kind_of(series: "nw.Series[Any]", override: str | None = None) -> Kind:
     """What one column is."""
     try:
         column = Column(series)
-    except DataError:
-        return Kind("ignored", f"it holds {series.dtype}, not one value per row", 0, 0)
+    except UnusableColumnError as error:
+        return Kind("ignored", error.why, 0, 0)
     return kind_of_column(column, override)
 
 

@@ -60,6 +60,7 @@ def split_rows(
         None if isinstance(rows, (int, np.integer)) else as_frame(rows, owner="split_rows", argument="rows")
     )
     n = int(rows) if frame is None else len(frame)
+    _check_seed(seed)
     _check_arguments(n, valid_share, group, time, stratify)
     if time is not None:
         held_out = _latest(_column("time", time, frame, n), valid_share)
@@ -90,6 +91,16 @@ def _check_arguments(n: int, share: float, group: Any, time: Any, stratify: Any)
             f"Holding rows out needs at least 2 rows, one to learn from and one to test on; got {n}. Bring "
             "more rows."
         )
+
+
+def _check_seed(seed: Any) -> None:
+    try:
+        np.random.default_rng(seed)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(
+            f"`seed` of `split_rows` must be a whole number of 0 or more, or None; got {seed!r}. Use 0 to "
+            "draw the same rows each time."
+        ) from error
 
 
 def _n_held_out(n: int, share: float) -> int:

@@ -40,8 +40,10 @@ def check_distinct(codes: np.ndarray, distinct: list[Hashable]) -> None:
 def as_counts(counts: Any, n: int) -> np.ndarray:
     numbers = np.asarray(counts)
     if numbers.shape != (n,) or numbers.dtype.kind not in "iu" or (n and numbers.min() < 0):
+        least = f", the least {numbers.min()}" if numbers.size and numbers.dtype.kind in "iuf" else ""
         raise ArgumentError(
-            f"`counts` of `Vocabulary.from_keys` must be {n:,} whole numbers of 0 or more, one per key; got "
-            f"shape {numbers.shape} of dtype {numbers.dtype}. Leave it out when the keys were not counted."
+            "`counts` of `Vocabulary.from_keys` must be one whole number of 0 or more for each of the "
+            f"{n:,} keys; got shape {numbers.shape} of dtype {numbers.dtype}{least}. Leave it out when the "
+            "keys were not counted."
         )
     return numbers.astype(np.int64)

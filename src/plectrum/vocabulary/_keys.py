@@ -51,6 +51,7 @@ PADDING = Reserved("padding")
 # 301 digits and Decimal("1e999999") is not written out. Equality is Python's, so equal ints still find them.
 _LARGEST_WRITTEN_OUT = 2**128
 _MIDNIGHT = dt.time()
+_TEXT_TYPES = {"Interval", "Period"}
 _MISSING_TYPES = {"NAType", "NaTType"}  # of pandas, known by name so that pandas need not be imported
 _SUB_MICROSECOND_UNITS = ("ns", "ps", "fs", "as")
 
@@ -61,7 +62,8 @@ def canonical_key(value: Any) -> Hashable:
     Numbers are equal by exact value: ``1.0``, ``Decimal(1)`` and ``np.int8(1)`` become ``1``. Booleans stay
     booleans. A datetime at midnight becomes its date; a datetime with a time zone becomes the same instant in
     UTC, which is never equal to one without a time zone. Strings and bytes are taken as they are, by code
-    points and by bytes. None, NaN, NaT, ``pandas.NA`` and masked values become None.
+    points and by bytes; an interval or a period of pandas is its text. None, NaN, NaT, ``pandas.NA`` and
+    masked values become None.
 
     Parameters
     ----------
@@ -210,6 +212,8 @@ def _canonical_numpy(value: np.generic) -> Hashable:
 def _canonical_foreign(value: Any) -> Hashable:
     if value is np.ma.masked:
         return None
+    if type(value).__name__ in _TEXT_TYPES and type(value).__module__.startswith("pandas"):
+        return str(value)
     if hasattr(value, "as_py"):  # a scalar of pyarrow
         return canonical_key(value.as_py())
     raise _not_a_key(value)

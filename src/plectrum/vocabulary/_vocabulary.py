@@ -46,7 +46,13 @@ class Vocabulary:
     unknown_row: int = UNKNOWN_ROW
     missing_row: int = MISSING_ROW
 
-    def __init__(self) -> None:
+    def __init__(self, values: Any = None) -> None:
+        if values is not None:
+            raise ArgumentTypeError(
+                f"`Vocabulary` takes no values; got a {type(values).__name__}. Write "
+                "Vocabulary.learn(values) to count what a column holds, or Vocabulary.from_keys(keys) for "
+                "keys in an order of your own."
+            )
         self._keys: list[Hashable] = []
         self._counts: np.ndarray | None = np.zeros(0, np.int64)  # None: never counted
         self._rows = RowIndex()
@@ -262,7 +268,13 @@ class Vocabulary:
         RowOutOfRangeError
             When a row is outside the table; names the first, its position and how many there are.
         """
-        numbers = np.asarray(rows)
+        try:
+            numbers = np.asarray(rows)
+        except ValueError as error:
+            raise ArgumentError(
+                "`rows` of `Vocabulary.decode` must have one shape; got lists of different length. Decode "
+                "them one by one."
+            ) from error
         if numbers.size == 0 and numbers.ndim:
             return numbers.astype(np.int64).tolist()
         if numbers.dtype.kind not in "iu" or numbers.ndim == 0:
