@@ -125,6 +125,17 @@ def test_search_over_many_blocks_agrees_with_sorting():
     np.testing.assert_allclose(scores[10], expected, rtol=1e-5)
 
 
+def test_rows_that_are_not_finite_are_near_to_nothing():
+    matrix = np.array([[1.0, 0.0], [np.nan, 1.0], [np.inf, 0.0], [1.0, 1.0], [-1.0, 0.0]], np.float32)
+    w = Vectors(["a", "nan", "inf", "b", "c"], matrix)
+    answer = w.nearest("a", k=4)
+    assert [key for key, _ in answer] == ["b", "nan", "inf", "c"]
+    assert [score for _, score in answer[1:3]] == [0.0, 0.0]
+    many = w.nearest(["a"] * 20, k=4)
+    assert all(found == many[0] for found in many)
+    assert [key for key, _ in many[0]] == ["b", "nan", "inf", "c"]
+
+
 def test_wrong_questions_are_refused(some):
     with pytest.raises(ArgumentError, match=r"shape \(16,\); got \(3,\)"):
         some.nearest(np.ones(3))

@@ -10,6 +10,9 @@ Scores = NDArray[np.float32]
 
 _ROWS_AT_ONCE = 16_384
 _QUERIES_AT_ONCE = 256
+_FEW_QUERIES = (
+    4  # up to here a product of matrix and vector, query by query, reads no more than one of blocks
+)
 
 
 def row_norms(matrix: NDArray[Any]) -> NDArray[np.float32]:
@@ -17,7 +20,8 @@ def row_norms(matrix: NDArray[Any]) -> NDArray[np.float32]:
     norms = np.empty(len(matrix), np.float32)
     for first in range(0, len(matrix), _ROWS_AT_ONCE):
         part = np.asarray(matrix[first : first + _ROWS_AT_ONCE], np.float32)
-        norms[first : first + len(part)] = np.sqrt(np.einsum("ij,ij->i", part, part))
+        with np.errstate(over="ignore", invalid="ignore"):
+            norms[first : first + len(part)] = np.sqrt(np.einsum("ij,ij->i", part, part))
     norms[norms == 0] = 1.0
     return norms
 
@@ -25,7 +29,8 @@ def row_norms(matrix: NDArray[Any]) -> NDArray[np.float32]:
 def unit_rows(matrix: NDArray[Any]) -> NDArray[np.float32]:
     """Return a float32 copy whose rows have length 1 (rows of zeros stay zeros)."""
     rows = np.asarray(matrix, np.float32)
-    return rows / row_norms(rows)[:, None]
+    with np.errstate(invalid="ignore"):  # a row that is not finite has no direction
+        return np.asarray(rows / row_norms(rows)[:, None])
 
 
 def nearest_rows(
@@ -63,7 +68,10 @@ def nearest_rows(
     units = unit_rows(queries)
     rows = np.full((len(units), k_found), -1, np.int64)
     scores = np.full((len(units), k_found), -np.inf, np.float32)
-    if k_found > 0:
+    if k_found > 0 and len(units) <= _FEW_QUERIES:
+        for query, unit in enumerate(units):
+            _best_of_one(cosines(matrix, norms, unit), rows[query : query + 1], scores[query : query + 1])
+    elif k_found > 0:
         for first in range(0, len(units), _QUERIES_AT_ONCE):
             part = slice(first, first + _QUERIES_AT_ONCE)
             _best_of_block(matrix, norms, units[part], rows[part], scores[part])
@@ -73,35 +81,70 @@ def nearest_rows(
 
 
 def _best_of_block(
-    matrix: NDArray[Any],
-    norms: NDArray[np.float32],
-    units: NDArray[np.float32],
-    rows: Rows,
-    scores: Scores,
+    matrix: NDArray[Any], norms: NDArray[np.float32], units: NDArray[np.float32], rows: Rows, scores: Scores
 ) -> None:
     """Fill `rows` and `scores` (n_queries, k) in place, going once over the matrix."""
     for first in range(0, len(matrix), _ROWS_AT_ONCE):
-        block = np.asarray(matrix[first : first + _ROWS_AT_ONCE], np.float32)
-        found = units @ block.T  # (n_queries, n_block)
-        found /= norms[first : first + len(block)]
+        part = slice(first, first + _ROWS_AT_ONCE)
+        found = units @ _unit_block(matrix[part], norms[part]).T  # (n_queries, n_block)
         # Only what beats the k-th best so far can matter; after the first blocks that is almost nothing.
-        better = np.flatnonzero(found.max(axis=1) > scores[:, -1])
-        for query in better:
-            at = np.flatnonzero(found[query] > scores[query, -1])
-            _merge(rows[query], scores[query], at + first, found[query, at])
+        if first == 0:
+            chosen = found >= _lower_bound(found, rows.shape[1])[:, None]
+        else:
+            chosen = found > scores[:, -1:]
+        queries, at = np.nonzero(chosen)
+        if len(queries):
+            _merge(rows, scores, queries, at + first, found[queries, at])
 
 
-def _merge(rows: Rows, scores: Scores, new_rows: Rows, new_scores: Scores) -> None:
-    """Put the best of the old and the new into `rows` and `scores` (k,), best first, lower rows first."""
-    k = len(rows)
-    if len(new_scores) > 4 * k:
-        least = np.partition(new_scores, len(new_scores) - k)[len(new_scores) - k]
-        keep = new_scores >= least
-        new_rows, new_scores = new_rows[keep], new_scores[keep]
-    all_scores = np.concatenate([scores, new_scores])
-    all_rows = np.concatenate([rows, new_rows])
-    order = np.lexsort((all_rows, -all_scores))[:k]
-    rows[:], scores[:] = all_rows[order], all_scores[order]
+def _best_of_one(found: Scores, rows: Rows, scores: Scores) -> None:
+    """Fill `rows` and `scores` (1, k) from the scores (n,) of all rows."""
+    at = np.flatnonzero(found >= _lower_bound(found[None], rows.shape[1])[0])
+    _merge(rows, scores, np.zeros(len(at), np.int64), at, found[at])
+
+
+def _unit_block(block: NDArray[Any], norms: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return rows of length 1, float32; a row that is not finite becomes zeros, whose cosines are 0."""
+    with np.errstate(invalid="ignore"):
+        units = np.asarray(block, np.float32) / norms[:, None]
+    if not np.isfinite(norms).all():
+        units[~np.isfinite(norms)] = 0.0
+    return units
+
+
+def _lower_bound(found: Scores, k: int) -> Scores:
+    """Return, for every query, a score that at least `k` of its scores (n_queries, n) reach.
+
+    The k-th largest of the maxima of runs of columns is one, and cheaper to find than the k-th largest score.
+    """
+    n = found.shape[1]
+    n_runs = min(n, max(4 * k, 64))
+    if n <= k:
+        return np.full(len(found), -np.inf, np.float32)
+    length = n // n_runs
+    maxima = found[:, : n_runs * length].reshape(len(found), n_runs, length).max(axis=2)
+    return np.asarray(np.partition(maxima, n_runs - k, axis=1)[:, n_runs - k])
+
+
+def _merge(rows: Rows, scores: Scores, queries: Rows, new_rows: Rows, new_scores: Scores) -> None:
+    """Put the best of the old and the new into `rows` and `scores` (n_queries, k), best first, lower rows
+    first.
+
+    Parameters
+    ----------
+    queries, new_rows, new_scores : (n_new,)
+        Which query a new row is for (rising), its number and its score.
+    """
+    k = rows.shape[1]
+    touched = np.unique(queries)
+    all_queries = np.concatenate([np.repeat(touched, k), queries])
+    all_rows = np.concatenate([rows[touched].reshape(-1), new_rows])
+    all_scores = np.concatenate([scores[touched].reshape(-1), new_scores])
+    order = np.lexsort((all_rows, -all_scores, all_queries))
+    counts = np.bincount(all_queries)[touched]
+    starts = np.cumsum(counts) - counts
+    best = order[starts[:, None] + np.arange(k)]
+    rows[touched], scores[touched] = all_rows[best], all_scores[best]
 
 
 def _without(rows: Rows, scores: Scores, excluded: list[Rows]) -> tuple[Rows, Scores]:
@@ -121,10 +164,15 @@ def cosines(
     """Return the cosine of every row with one vector, shape (n,)."""
     unit = unit_rows(query[None])[0]
     scores = np.empty(len(matrix), np.float32)
-    for first in range(0, len(matrix), _ROWS_AT_ONCE):
-        block = np.asarray(matrix[first : first + _ROWS_AT_ONCE], np.float32)
-        scores[first : first + len(block)] = block @ unit
-    return scores / norms
+    at_once = len(matrix) if matrix.dtype == np.float32 else _ROWS_AT_ONCE
+    for first in range(0, len(matrix), max(1, at_once)):
+        block = np.asarray(matrix[first : first + at_once], np.float32)
+        np.matmul(block, unit, out=scores[first : first + len(block)])
+    with np.errstate(invalid="ignore"):
+        scores /= norms
+    if not np.isfinite(norms).all():
+        scores[~np.isfinite(norms)] = 0.0
+    return scores
 
 
 def multiplied(
