@@ -17,6 +17,8 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils.hooks import RemovableHandle
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from plectrum.rows import hold_rows
+
 
 class FrozenRows:
     """Which rows of one table are frozen.
@@ -94,6 +96,7 @@ def keep_frozen(table: Parameter, frozen: FrozenRows) -> None:
         frozen._hook = None  # if there was one, it was another table's
     if table.requires_grad and frozen._hook is None:
         frozen._hook = table.register_hook(frozen.without_gradient)  # type: ignore[no-untyped-call]
+    hold_rows(table, frozen.mask)
     _watch_optimizers()
 
 

@@ -4,8 +4,6 @@ The good path is one call of one operation and looks at no id twice. Only when t
 `bad_ids_error` search for the id that was wrong, so that the answer names value, position and size.
 """
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -34,14 +32,6 @@ def look_up(
         if problem is None:
             raise
         raise problem from error
-
-
-def look_up_each(ids: Tensor, tables: Sequence[Tensor], *, sparse: bool = False) -> Tensor:
-    """Return the rows of column t of the ids in table t, side by side: (\\*ids.shape[:-1], sum of dims)."""
-    if not tables:
-        return torch.empty(*ids.shape[:-1], 0, device=ids.device)
-    rows = [functional.embedding(ids[..., t], table, sparse=sparse) for t, table in enumerate(tables)]
-    return torch.cat(rows, dim=-1)
 
 
 def pool(

@@ -13,8 +13,9 @@ from torch.nn.parameter import Parameter
 from plectrum.errors import ArgumentError, ArgumentTypeError, RowOutOfRangeError, UnknownKeyError
 from plectrum.nn._frozen import FrozenRows, keep_frozen
 from plectrum.nn._grow import grow_table
-from plectrum.nn._lookup import bad_ids_error, look_up_each
+from plectrum.nn._lookup import bad_ids_error
 from plectrum.nn._row_arguments import Start, row_mask, starting_rows
+from plectrum.rows import look_up_each
 
 PREFIX = "table_"
 

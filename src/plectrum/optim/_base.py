@@ -10,12 +10,14 @@ from torch import Tensor
 from torch.nn.parameter import Parameter
 
 from plectrum.errors import ArgumentError, OptimizerError
+from plectrum.kernels.update import torch_ops
 from plectrum.kernels.update._step import STATES, Step
 from plectrum.optim import _gradients
 from plectrum.optim._absence import ABSENCE, catch_up, new_series
 from plectrum.optim._compiled import Work, update_tables
-from plectrum.rows import Ledger, RowParameter, adopt, ledger_of, release, tables_of
+from plectrum.rows import Ledger, RowParameter, adopt, held_rows, ledger_of, release, tables_of
 from plectrum.rows._behind import is_compiled
+from plectrum.rows._gradient import RowGradient
 from plectrum.rows._ledger import Series
 from plectrum.rows._tables import is_marked
 
@@ -36,6 +38,7 @@ class RowOptimizer(torch.optim.Optimizer):
         torch's optimizer for the parameters that are no tables.
     """
 
+    keeps_frozen_rows = True  # layers that freeze rows need not put them back after a step
     rule: ClassVar[str]
     dense_class: ClassVar[Any]
 
@@ -96,6 +99,7 @@ class RowOptimizer(torch.optim.Optimizer):
         ledger = Ledger(p, self.state[p], series, catch_up)
         ledger.group, ledger.n_steps = group, self._steps_taken(p)
         adopt(p, ledger)
+        ledger.hold(p, held_rows(p))
         self._tables[p] = ledger
         return ledger
 
@@ -148,7 +152,7 @@ class RowOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        with torch._C.DisableTorchFunctionSubclass():  # in here a table is read as it stands
+        with torch._C.DisableTorchFunctionSubclass():  # in here tables are read as they stand
             self._step_all()
         return loss
 
@@ -167,8 +171,7 @@ class RowOptimizer(torch.optim.Optimizer):
         """Return the parameters of the group that have gradients: dense ones, and tables."""
         rest, tables = [], []
         for p in group["params"]:
-            gradient = _gradients.raw(p)
-            if gradient is None:
+            if not _gradients.is_there(p):
                 continue
             if p in self._tables:
                 if ledger_of(p) is not self._tables[p]:
@@ -179,7 +182,7 @@ class RowOptimizer(torch.optim.Optimizer):
                         "it, or a new one when the old is done."
                     )
                 tables.append(p)
-            elif gradient.is_sparse:
+            elif p.grad.is_sparse or held_rows(p) is not None:
                 self._adopt(p, group)
                 tables.append(p)
             else:
@@ -196,8 +199,8 @@ class RowOptimizer(torch.optim.Optimizer):
             placeholder = torch.nn.Parameter(torch.zeros(()))
             self._dense = self.dense_class([placeholder])
             self._dense_defaults = dict(self._dense.defaults)
-            self._dense.state = self.state
         self._dense.param_groups = [{**self._dense_defaults, **self._dense_group(g)} for g in groups]
+        self._dense.state = self.state  # one state for all, whoever keeps it
         for group in self._dense.param_groups:
             self._prepare_dense(group)
         self._dense.step()
@@ -210,35 +213,34 @@ class RowOptimizer(torch.optim.Optimizer):
         """Make the state that the dense optimizer would have made in its constructor."""
 
     def _step_tables(self, group: Group, tables: Sequence[Parameter]) -> None:
-        gradients = [_gradients.rows_of(p) for p in tables]
-        for p, (ids, _) in zip(tables, gradients, strict=True):
+        gradients = [_gradients.take(p) for p in tables]
+        for p, gradient in zip(tables, gradients, strict=True):
             ledger = self._tables[p]
-            if ids is None:
-                ledger.catch_up_all(p)
+            if isinstance(gradient, RowGradient):
+                ledger.catch_up(p, gradient.ids)
             else:
-                ledger.catch_up(p, ids)
+                ledger.catch_up_all(p)
         first = [self._prepare_state(p, group) for p in tables]
         self._advance(group, tables, first)
-        compiled: dict[Step, list[Work]] = {}
-        for p, (ids, values), is_first in zip(tables, gradients, first, strict=True):
+        compiled: dict[tuple[Step, torch.dtype], list[Work]] = {}
+        for p, gradient, is_first in zip(tables, gradients, first, strict=True):
             step = self._step_of(group, self._tables[p], is_first)
-            if ids is not None and is_compiled(p) and not group.get("amsgrad"):
-                compiled.setdefault(step, []).append(self._work(p, ids, values))
+            if not isinstance(gradient, RowGradient):
+                self._update_all(p, gradient, step)
+            elif is_compiled(p) and not group.get("amsgrad"):
+                compiled.setdefault((step, p.dtype), []).append(self._work(p, gradient))
             else:
-                self._update(p, ids, values, step)
-        for step, work in compiled.items():
-            for dtype in {w.table.dtype for w in work}:
-                update_tables([w for w in work if w.table.dtype == dtype], step)
+                self._update(p, gradient, step)
+        for (step, _), work in compiled.items():
+            update_tables(work, step)
         torch.autograd.graph.increment_version(tables)
 
-    def _work(self, p: Parameter, ids: Tensor, values: Tensor) -> Work:
+    def _work(self, p: Parameter, gradient: RowGradient) -> Work:
         """Return what the compiled kernels need to step on a table."""
         ledger, state = self._tables[p], self.state[p]
-        if ledger.held is not None:
-            free = ~ledger.held[ids]
-            ids, values = ids[free], values[free]
+        ids, values, bag_of, scale = _without_held(gradient, ledger.held_of(p))
         states = [state.get(name) for name in STATES[self.rule]]
-        return Work(p, states, ids, values, ledger.last, ledger.n_steps)
+        return Work(p, states, ids, values, ledger.last, ledger.n_steps, bag_of, scale)
 
     def _advance(self, group: Group, tables: Sequence[Parameter], first: Sequence[bool]) -> None:
         """Let the clocks of these tables go on by one; a table that sits this step out keeps the old time."""
@@ -268,21 +270,24 @@ class RowOptimizer(torch.optim.Optimizer):
                 ledger.catch_up_all(p)
         clock.restart()
 
-    def _update(self, p: Parameter, ids: Tensor | None, values: Tensor, step: Step) -> None:
-        from plectrum.kernels.update import torch_ops
-
+    def _update(self, p: Parameter, gradient: RowGradient, step: Step) -> None:
+        """Step on the rows of a gradient with torch's operations."""
         ledger = self._tables[p]
         states = [self.state[p].get(name) for name in self._state_names()]
-        held = ledger.held
-        if ids is None:
-            rows = torch.arange(p.shape[0], device=p.device) if held is None else (~held).nonzero()[:, 0]
-            torch_ops.update(p.detach(), states, rows, values[rows] if held is not None else values, step)
-            ledger.note_complete()
-            return
+        gradient = _without_held(gradient, ledger.held_of(p))
+        rows = torch_ops.update(p.detach(), states, gradient.ids, gradient.written_out(), step)
+        ledger.note_taken(rows)
+
+    def _update_all(self, p: Parameter, gradient: Tensor, step: Step) -> None:
+        """Step on every row, by a dense gradient."""
+        ledger = self._tables[p]
+        states = [self.state[p].get(name) for name in self._state_names()]
+        rows, held = torch.arange(p.shape[0], device=p.device), ledger.held_of(p)
         if held is not None:
-            free = ~held[ids]
-            ids, values = ids[free], values[free]
-        ledger.note_taken(torch_ops.update(p.detach(), states, ids, values, step))
+            rows = (~held).nonzero()[:, 0]
+            gradient = gradient[rows]
+        torch_ops.update(p.detach(), states, rows, gradient, step)
+        ledger.note_complete()
 
     def _state_names(self) -> tuple[str, ...]:
         return STATES[self.rule]
@@ -296,6 +301,13 @@ class RowOptimizer(torch.optim.Optimizer):
         raise NotImplementedError
 
     # ------------------------------------------------------------------------------------- gradients
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients, as torch does; those of rows are set to None in any case."""
+        for p, ledger in self._tables.items():
+            ledger.waiting.clear()
+            p.grad = None
+        super().zero_grad(set_to_none)
 
     @torch.no_grad()
     def clip_grad_norm_(
@@ -342,10 +354,14 @@ class RowOptimizer(torch.optim.Optimizer):
 
         Such a dict can be loaded by that optimizer too, and its own by this one.
         """
+        self._settle()
+        return super().state_dict()
+
+    def _settle(self) -> None:
+        """Bring rows and the written number of steps up to date."""
         self.catch_up()
         for p, ledger in self._tables.items():
             self._write_step(self.state.get(p, {}), ledger.n_steps)
-        return super().state_dict()
 
     def _write_step(self, state: dict[str, Any], n_steps: int) -> None:
         if n_steps:
@@ -358,11 +374,11 @@ class RowOptimizer(torch.optim.Optimizer):
         for group in self.param_groups:
             for p in group["params"]:
                 if p in self._tables:
-                    held = self._tables.pop(p).held
-                    self._adopt(p, group).hold(p, held)
+                    del self._tables[p]
+                    self._adopt(p, group)
 
     def __getstate__(self) -> dict[str, Any]:
-        self.catch_up()
+        self._settle()
         plain = {k: v for k, v in self.__dict__.items() if k in _KEPT}
         return {**plain, "table_parameters": list(self._tables)}
 
@@ -376,6 +392,17 @@ class RowOptimizer(torch.optim.Optimizer):
                 for p in group["params"]:
                     if id(p) in known:
                         self._adopt(p, group)
+
+
+def _without_held(gradient: RowGradient, held: Tensor | None) -> RowGradient:
+    """Return the gradient of the rows that may move."""
+    if held is None:
+        return gradient
+    free = ~held[gradient.ids]
+    parts = (gradient.bag_of, gradient.scale)
+    bag_of, scale = (None if part is None else part[free] for part in parts)
+    values = gradient.values[free] if gradient.bag_of is None else gradient.values
+    return RowGradient(gradient.ids[free], values, bag_of, scale)
 
 
 _KEPT = ("defaults", "state", "param_groups", "absent_rows", "dense_below")

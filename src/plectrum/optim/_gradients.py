@@ -11,28 +11,41 @@ from torch.nn.parameter import Parameter
 
 from plectrum.errors import OptimizerError
 from plectrum.kernels.update import torch_ops
+from plectrum.rows import ledger_of
+from plectrum.rows._gradient import RowGradient, write_out
 
 
 def raw(p: Parameter) -> Tensor | None:
-    """Return ``p.grad``."""
+    """Return ``p.grad``, written out."""
     with torch._C.DisableTorchFunctionSubclass():
+        ledger = ledger_of(p)
+        if ledger is not None and ledger.waiting:
+            write_out(p, ledger.waiting)
         return p.grad
 
 
-def rows_of(p: Parameter) -> tuple[Tensor | None, Tensor]:
-    """Return (ids, values) of a gradient of rows; (None, values) of a dense one."""
+def is_there(p: Parameter) -> bool:
+    """Return True when the parameter has a gradient, written out or not."""
+    ledger = ledger_of(p)
+    return p.grad is not None or (ledger is not None and bool(ledger.waiting))
+
+
+def take(p: Parameter) -> RowGradient | Tensor:
+    """Return the gradient of a table: of rows, or dense."""
+    waiting = ledger_of(p).waiting  # type: ignore[union-attr]
+    if p.grad is None and len(waiting) == 1:
+        return waiting[0]
     gradient = raw(p)
     assert gradient is not None
     if not gradient.is_sparse:
-        return None, gradient
+        return gradient
     if gradient.sparse_dim() != 1:
         raise OptimizerError(
-            "The gradient of a table must be sparse in its rows alone; got one that is sparse in "
-            f"{gradient.sparse_dim()} dimensions, of shape {tuple(gradient.shape)}. Use an embedding layer, "
-            f"or "
-            "give the optimizer a dense gradient."
+            "The gradient of a table must be sparse in its rows alone; got one sparse in "
+            f"{gradient.sparse_dim()} dimensions, of shape {tuple(gradient.shape)}. Use an embedding layer "
+            "or give the optimizer a dense gradient."
         )
-    return gradient._indices()[0], gradient._values()
+    return RowGradient(gradient._indices()[0], gradient._values())
 
 
 def clip_norm(parameters: Sequence[Parameter], max_norm: float, norm_type: float, strict: bool) -> Tensor:

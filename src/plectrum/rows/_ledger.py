@@ -9,6 +9,7 @@ from torch import Tensor
 
 from plectrum.errors import OptimizerError
 from plectrum.rows._behind import Rows, take_all_rows_behind, take_rows_behind
+from plectrum.rows._gradient import RowGradient
 
 if TYPE_CHECKING:
     from torch.nn.parameter import Parameter
@@ -58,6 +59,8 @@ class Ledger:
         How many steps the table has taken.
     group : dict
         The parameter group of the optimizer that the table belongs to.
+    waiting : list of RowGradient
+        Gradients of the table that are not written out yet.
     held : bool Tensor (n_rows,) or None
         Rows that must not change, whatever the optimizer.
     """
@@ -74,6 +77,7 @@ class Ledger:
         self.held: Tensor | None = None
         self.n_steps = series.now if series is not None else 0
         self.group: dict[str, Any] = {}
+        self.waiting: list[RowGradient] = []
         self._complete_at = 0  # the step at which every row was up to date
         if series is not None:
             self.last = torch.full((table.shape[0],), series.now, dtype=torch.int32, device=table.device)
@@ -125,14 +129,14 @@ class Ledger:
         self.held = held
         self.note_complete()
 
-    def grow(self, n_rows: int) -> None:
-        """Make room for rows after the last: new state is zero, new rows are up to date."""
-        for name, state in self.state.items():
-            if isinstance(state, Tensor) and state.dim() == 2:
-                more = torch.zeros((n_rows, state.shape[1]), dtype=state.dtype, device=state.device)
-                self.state[name] = torch.cat([state, more])
-        if self.held is not None:
-            self.held = torch.cat([self.held, self.held.new_zeros(n_rows)])
+    def held_of(self, table: Tensor) -> Tensor | None:
+        """Return which rows of the table must not change, of shape (n_rows,); None for none."""
+        if self.held is not None and len(self.held) < table.shape[0]:
+            self.held = torch.cat([self.held, self.held.new_zeros(table.shape[0] - len(self.held))])
+        return self.held
+
+    def _grow(self, n_rows: int) -> None:
+        """Take note of rows added after the last: they are up to date, as all were when it happened."""
         if self.last is not None:
             self.last = torch.cat([self.last, self.last.new_full((n_rows,), self._now)])
 
@@ -141,6 +145,8 @@ class Ledger:
         return self.series.now if self.series is not None else 0
 
     def _last_of(self, table: Tensor) -> Tensor:
+        if self.last is not None and len(self.last) < table.shape[0]:
+            self._grow(table.shape[0] - len(self.last))
         last = self.last
         if last is None or len(last) != table.shape[0] or last.device != table.device:
             raise OptimizerError(

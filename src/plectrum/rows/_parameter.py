@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.nn.parameter import Parameter
 
 from plectrum.errors import ArgumentTypeError
+from plectrum.rows._gradient import write_out
 from plectrum.rows._ledger import Ledger
 
 
@@ -52,6 +53,8 @@ def _names_of_metadata() -> set[Callable[..., Any]]:
 
 
 _FREE = _names_of_metadata()
+_GET_GRADIENT = Tensor.grad.__get__  # type: ignore[union-attr]
+_OF_GRADIENT = {getattr(Tensor.grad, name) for name in ("__get__", "__set__", "__delete__")}
 
 
 class RowParameter(Parameter):
@@ -82,6 +85,8 @@ class RowParameter(Parameter):
         kwargs = kwargs or {}
         with torch._C.DisableTorchFunctionSubclass():
             if func in _FREE:
+                if func in _OF_GRADIENT:
+                    _settle_gradient(func, args[0])
                 return func(*args, **kwargs)
             lookup = _LOOKUPS.get(func)
             if lookup is not None:
@@ -105,6 +110,16 @@ class RowParameter(Parameter):
         with torch._C.DisableTorchFunctionSubclass():
             self._ledger.catch_up_all(self)
             return Parameter(self.detach(), self.requires_grad).__reduce_ex__(protocol)  # type: ignore[no-untyped-call]
+
+
+def _settle_gradient(func: Callable[..., Any], parameter: RowParameter) -> None:
+    """Write out the gradient that is about to be read, forget the one that is about to be replaced."""
+    waiting = parameter._ledger.waiting
+    if waiting:
+        if func == _GET_GRADIENT:
+            write_out(parameter, waiting)
+        else:
+            waiting.clear()
 
 
 def _bring_up_to_date(value: object) -> None:

@@ -1,0 +1,142 @@
+"""Lookups in many adopted tables with one call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from plectrum.errors import RowOutOfRangeError
+from plectrum.kernels._threads import run_in_threads
+from plectrum.kernels.dispatch import choose
+from plectrum.rows._gradient import RowGradient, may_wait
+from plectrum.rows._parameter import RowParameter, ledger_of
+
+_ALONE_BELOW = 2**18  # bytes that one thread copies before a second is woken
+
+
+def look_up_each(ids: Tensor, tables: Sequence[Tensor], *, sparse: bool = False) -> Tensor:
+    """Return the rows of column t of the ids in table t, side by side: (\\*ids.shape[:-1], sum of dims).
+
+    ``output[b] = concatenate(tables[t][ids[b, t]] for t in range(n_tables))``
+
+    Parameters
+    ----------
+    ids : int32 or int64 Tensor (..., n_tables)
+    tables : sequence of Tensor (n_rows_t, embedding_dim_t)
+        Tables of a plectrum optimizer are read in one call, and get a gradient of rows; others go through
+        torch's embedding, one by one.
+    sparse : bool
+        Of the tables that no plectrum optimizer has adopted: give them sparse gradients.
+
+    Raises
+    ------
+    IndexError
+        An id lies outside its table; `RowOutOfRangeError` for adopted tables, with position and value.
+
+    Notes
+    -----
+    Cost: reads and writes each row once; no gradient is copied.
+    """
+    if not tables:
+        return torch.empty(*ids.shape[:-1], 0, device=ids.device)
+    if not _is_one_call(ids, tables):
+        rows = [functional.embedding(ids[..., t], table, sparse=sparse) for t, table in enumerate(tables)]
+        return torch.cat(rows, dim=-1)
+    flat = ids.reshape(-1, len(tables)).long()
+    with torch._C.DisableTorchFunctionSubclass():
+        found: Tensor = _LookUpEach.apply(flat, *tables)  # type: ignore[no-untyped-call]
+        return found.reshape(*ids.shape[:-1], found.shape[1])
+
+
+def _is_one_call(ids: Tensor, tables: Sequence[Tensor]) -> bool:
+    if torch.compiler.is_compiling() or ids.device.type != "cpu":
+        return False
+    with torch._C.DisableTorchFunctionSubclass():
+        kinds = {(table.dtype, table.device.type) for table in tables}
+        adopted = all(type(table) is RowParameter and table.is_contiguous() for table in tables)
+    if len(kinds) != 1 or not adopted:
+        return False
+    ((dtype, device),) = kinds
+    return choose("gather", device, str(dtype).removeprefix("torch.")).implementation == "cpu"
+
+
+class _LookUpEach(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, ids: Tensor, *tables: Tensor) -> Tensor:
+        ctx.save_for_backward(ids)
+        ctx.tables = tables
+        for t, table in enumerate(tables):
+            ledger_of(table).catch_up(table, ids[:, t])  # type: ignore[union-attr, arg-type]
+        dims = [table.shape[1] for table in tables]
+        out = torch.empty((ids.shape[0], sum(dims)), dtype=tables[0].dtype)
+        bad = _gather(ids, tables, dims, out)
+        if bad >= 0:
+            raise _bad_ids(ids[:, bad], tables[bad].shape[0], bad)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (ids,) = ctx.saved_tensors
+        with torch._C.DisableTorchFunctionSubclass():
+            return None, *_row_gradients(ctx, ids, gradient)
+
+
+def _row_gradients(ctx: Any, ids: Tensor, gradient: Tensor) -> list[Tensor | None]:
+    """Return for each table what autograd is to add to its gradient; None for what the ledger keeps."""
+    if not torch.is_grad_enabled() and (gradient.stride(1) != 1 or gradient.stride(0) == 0):
+        gradient = gradient.contiguous()
+    found: list[Tensor | None] = []
+    offset = 0
+    for t, table in enumerate(ctx.tables):
+        dim = table.shape[1]
+        if not ctx.needs_input_grad[t + 1]:
+            found.append(None)
+        else:
+            part = RowGradient(ids[:, t], gradient[:, offset : offset + dim])
+            if may_wait(ctx, t + 1, table):
+                ledger_of(table).waiting.append(part)  # type: ignore[union-attr]
+                found.append(None)
+            else:
+                found.append(part.as_sparse(table))
+        offset += dim
+    return found
+
+
+def _gather(ids: Tensor, tables: Sequence[Tensor], dims: Sequence[int], out: Tensor) -> int:
+    """Copy the rows into `out`; return the number of a table with a bad id, or -1."""
+    from plectrum.kernels.gather import cpu
+
+    n, size = ids.shape[0], out.element_size()
+    offsets = np.cumsum([0, *dims[:-1]]) * size
+    start, (down, across) = ids.data_ptr(), ids.stride()
+    jobs = np.array(
+        [
+            (table.data_ptr(), table.shape[0], dim * size, start + 8 * t * across, down, int(offsets[t]))
+            for t, (table, dim) in enumerate(zip(tables, dims, strict=True))
+        ],
+        np.int64,
+    )
+    row_bytes = out.shape[1] * size
+    n_threads = torch.get_num_threads()
+    n_parts = 1 if n * row_bytes < _ALONE_BELOW else 2 * n_threads
+    parts = [
+        (jobs, out.data_ptr(), row_bytes, n * k // n_parts, n * (k + 1) // n_parts) for k in range(n_parts)
+    ]
+    return max(run_in_threads(cpu.gather_range, parts, n_threads))
+
+
+def _bad_ids(ids: Tensor, n_rows: int, column: int) -> RowOutOfRangeError:
+    bad = ((ids < 0) | (ids >= n_rows)).nonzero()[:, 0]
+    return RowOutOfRangeError(
+        owner=f"table {column}",
+        value=int(ids[bad[0]]),
+        position=(int(bad[0]), column),
+        n_bad=len(bad),
+        n_values=ids.numel(),
+        n_rows=n_rows,
+    )
