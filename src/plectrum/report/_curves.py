@@ -47,7 +47,7 @@ def loss_curves(history: Sequence[dict[str, Any]], baselines: Sequence[Baseline]
 
     parts = [
         f'<svg class="curves" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '
-        f'aria-label="Loss on training and held-out rows over {len(train)} epochs">'
+        f'aria-label="Loss on training and validation rows over {len(train)} epochs">'
     ]
     for tick in _log_ticks(low, high) if logs else _ticks(low - margin, high + margin):
         parts.append(
@@ -68,7 +68,7 @@ def loss_curves(history: Sequence[dict[str, Any]], baselines: Sequence[Baseline]
             f"<title>{escape(line.name)}: {number(line.value)}</title></line>"
         )
         ends.append((y(line.value), "base-name", line.name))
-    for points, kind, name in ((train, "train", "training rows"), (valid, "valid", "held-out rows")):
+    for points, kind, name in ((train, "train", "training rows"), (valid, "valid", "validation rows")):
         if points:
             path = " ".join(f"{x(e):.1f},{y(v):.1f}" for e, v in points)
             parts.append(f'<polyline class="{kind}" points="{path}"/>')
@@ -87,7 +87,7 @@ def _points(history: Sequence[dict[str, Any]], name: str) -> list[tuple[float, f
 def _dots(train: list[tuple[float, float]], valid: list[tuple[float, float]], x: Any, y: Any) -> list[str]:
     """Return the points, to be read one by one; the best epoch on held-out rows is ringed."""
     parts = []
-    for points, kind, name in ((train, "train", "training"), (valid, "valid", "held-out")):
+    for points, kind, name in ((train, "train", "training"), (valid, "valid", "validation")):
         for epoch, value in points if len(points) <= 80 else []:
             parts.append(
                 f'<circle class="{kind}" cx="{x(epoch):.1f}" cy="{y(value):.1f}" r="2.6">'
@@ -97,7 +97,7 @@ def _dots(train: list[tuple[float, float]], valid: list[tuple[float, float]], x:
         epoch, value = min(valid, key=lambda point: point[1])
         parts.append(
             f'<circle class="best" cx="{x(epoch):.1f}" cy="{y(value):.1f}" r="6">'
-            f"<title>best on held-out rows: epoch {number(epoch)}, {number(value, 5)}</title></circle>"
+            f"<title>best on validation rows: epoch {number(epoch)}, {number(value, 5)}</title></circle>"
         )
     return parts
 

@@ -106,6 +106,8 @@ def describe_axes(table: Table) -> list[Axis]:
         ends = min(3, len(order) // 2)
         tracks = []
         for name, values in table.measures.items():
+            if name == "n_updates":  # goes with the count
+                continue
             usable = firm[np.isfinite(values[firm])]
             if len(usable) >= 6:
                 correlation = rank_correlation(places[usable], values[usable])
@@ -173,3 +175,21 @@ def neighbour_list(table: Table, row: int, k: int = 5) -> list[tuple[str, float,
     unit = unit_rows(table.vectors)
     found = nearest_rows(unit, np.array([row]), k)[0]
     return [(table.labels[i], float(unit[i] @ unit[row]), table.counts[i]) for i in found]
+
+
+def by_tellingness(tables: list[Table]) -> list[Table]:
+    """Return the tables, first the one whose levels tell most of the target; else as they come."""
+    return sorted(tables, key=lambda table: -_variance_told(table))
+
+
+def _variance_told(table: Table) -> float:
+    """Return the variance of the target's mean between the levels, weighted by their counts."""
+    means, counts = table.measures.get("target_mean"), table.counts
+    if means is None:
+        return 0.0
+    known = np.isfinite(means) & np.isfinite(counts) & (counts >= FEW_TIMES)
+    if known.sum() < 2:
+        return 0.0
+    weights = counts[known] / counts[known].sum()
+    centre = float(weights @ means[known])
+    return float(weights @ (means[known] - centre) ** 2)

@@ -10,7 +10,7 @@ from typing import Any
 from plectrum.report import _sections as sections
 from plectrum.report._column import column_section, measure_name, noun_of
 from plectrum.report._legible import escape, legible
-from plectrum.report._measure import map_honesty
+from plectrum.report._measure import by_tellingness, map_honesty
 from plectrum.report._pack import pack_table
 from plectrum.report._tables import Table, read_tables
 from plectrum.runs import Run, read_run
@@ -60,7 +60,7 @@ def write_report(run: str | os.PathLike[str] | Run, path: str | os.PathLike[str]
 def render(run: Run) -> str:
     """Return the page of a run as text."""
     record: Any = run.record
-    tables = read_tables(run)
+    tables = by_tellingness(read_tables(run))
     title = sections.question(record).replace("<bdi>", "").replace("</bdi>", "")
     body = (
         sections.opening(record)
@@ -68,6 +68,7 @@ def render(run: Run) -> str:
         + sections.results(record)
         + sections.curves(record)
         + sections.findings(record)
+        + sections.checks(record)
         + _maps(tables, record)
         + sections.columns(record)
         + sections.making(record)

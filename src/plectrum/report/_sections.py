@@ -122,7 +122,8 @@ def _result_line(result: Any, names: list[str], longest: float, *, first: bool) 
                 '<rect class="rail" width="100" height="6"/>'
                 f'<rect class="value" width="{share:.1f}" height="6"/></svg>'
             )
-        cells.append(f'<td class="number {"extra" if i else "main"}">{number(score)}{bar}</td>')
+        shown = "0" if i and score is not None and abs(score) < 5e-4 else number(score)
+        cells.append(f'<td class="number {"extra" if i else "main"}">{shown}{bar}</td>')
     best = ' <span class="mark">best</span>' if first else ""
     return (
         f'<tr class="{kind}"><th scope="row">{escape(result["name"], longest=80)}{best}{note}</th>'
@@ -150,37 +151,46 @@ def _split_note(record: Any) -> str:
 
 def curves(record: Any) -> str:
     """Return the loss curves with the baselines as lines; nothing for a run of fewer than two epochs."""
-    history = record.get("history", [])
-    history, baselines, what = comparable(record, history)
+    history, baselines, what = comparable(record)
     wide = loss_curves(history, baselines, width=860)
     if not wide:
         return ""
     narrow = loss_curves(history, baselines, width=340)
     lines = "Dashed lines are what the other models reach on the held-out rows. " if baselines else ""
+    valid = (
+        "Validation rows are training rows set aside, to see which epoch is best (ringed). "
+        if any(epoch.get("valid_loss") is not None for epoch in history)
+        else ""
+    )
     return (
         f'<section id="learning"><h2>How it learned</h2><figure><div class="wide">{wide}</div>'
-        f'<div class="narrow">{narrow}</div><figcaption class="muted">{what}, epoch by epoch. {lines}'
-        "The ring marks the epoch whose table was kept.</figcaption></figure></section>"
+        f'<div class="narrow">{narrow}</div><figcaption class="muted">{what}, epoch by epoch. {valid}{lines}'
+        "</figcaption></figure></section>"
     )
 
 
-def comparable(record: Any, history: list[Any]) -> tuple[list[Any], list[Baseline], str]:
+def comparable(record: Any) -> tuple[list[Any], list[Baseline], str]:
     """Return the history, the baselines in its unit, and the unit's name.
 
-    A baseline is a line only where its number means the same as the curve's: where a result gives its `loss`,
-    or where the loss that was trained on is the score itself (log loss).
+    Where the run gives its losses as scores, these are drawn. A baseline is a line only where its number
+    means the same as the curve's.
     """
     metric = (record.get("target") or {}).get("metric", "")
+    history = record.get("history", [])
+    if any(epoch.get("valid_score") is not None for epoch in history):
+        history = [
+            {"epoch": e["epoch"], "train_loss": e.get("train_score"), "valid_loss": e.get("valid_score")}
+            for e in history
+        ]
+    elif metric != "log_loss":
+        return history, [], "Loss"
     others = [r for r in record.get("results", []) if r["role"] not in _OURS]
-    lines = []
-    for result in others:
-        value = result.get("scores", {}).get("loss")
-        if value is None and metric == "log_loss":
-            value = _score(result, metric)
-        if value is not None:
-            lines.append(Baseline(result["name"], float(value)))
-    what = "Log loss" if metric == "log_loss" else "Loss"
-    return history, lines, what
+    lines = [Baseline(r["name"], score) for r in others if (score := _score(r, metric)) is not None]
+    return history, lines, _capital(METRICS.get(metric, metric))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def findings(record: Any) -> str:
@@ -193,6 +203,34 @@ def findings(record: Any) -> str:
         + "".join(f"<li>{text}</li>" for text in found)
         + "</ul></section>"
     )
+
+
+def checks(record: Any) -> str:
+    """Return the comparisons with truths that the model never saw, those of the usual form."""
+    parts = []
+    for check in (record.get("checks") or {}).values():
+        if not isinstance(check, dict) or not isinstance(check.get("numbers"), dict):
+            continue
+        lines = "".join(
+            f'<tr><td class="number">{number(_round(value))}</td>'
+            f'<th scope="row">{escape(name, longest=200)}</th></tr>'
+            for name, value in check["numbers"].items()
+        )
+        remarks = escape(" ".join(map(str, check.get("remarks") or [])), longest=1000)
+        parts.append(
+            f'<div class="note"><h3>{escape(check.get("title", ""), longest=200)}</h3>'
+            f'<table class="check"><tbody>{lines}</tbody></table><p class="muted">{remarks}</p></div>'
+        )
+    if not parts:
+        return ""
+    return (
+        '<section id="checks"><h2>Held against what the model never saw</h2>'
+        f'<div class="notes">{"".join(parts)}</div></section>'
+    )
+
+
+def _round(value: Any) -> float | None:
+    return round(float(value), 3) if isinstance(value, int | float) else None
 
 
 def columns(record: Any) -> str:

@@ -99,7 +99,7 @@ def read_table(
         specials=[
             (name, np.asarray(vector, np.float32))
             for name, vector in (("unseen", record.unknown), ("missing", record.missing))
-            if vector is not None
+            if vector is not None and (name == "unseen" or column.get("n_missing") != 0)  # none, none learned
         ],
         n_left_out=n_left_out,
         keys=keys,

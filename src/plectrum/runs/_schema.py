@@ -84,6 +84,8 @@ class EpochRecord(TypedDict):
     valid_loss: float | None
     learning_rate: float
     seconds: float  # since training began
+    train_score: NotRequired[float | None]  # the losses as the target's metric, where they are that
+    valid_score: NotRequired[float | None]
 
 
 class FindingRecord(TypedDict):

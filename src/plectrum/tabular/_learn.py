@@ -386,9 +386,19 @@ def _record(
 
 
 def _history(estimator: Any) -> list[dict[str, Any]]:
-    """The epochs, with the seconds since training began."""
+    """The epochs, with the seconds since training began, and the losses as scores."""
     lines, seconds = [], 0.0
     for line in estimator.history_:
         seconds += line["seconds"]
-        lines.append({**line, "seconds": seconds})
+        scores = {f"{part}_score": _score_of(estimator, line[f"{part}_loss"]) for part in ("train", "valid")}
+        lines.append({**line, "seconds": seconds} | scores)
     return lines
+
+
+def _score_of(estimator: Any, loss: float | None) -> float | None:
+    """Return a loss as the score that models are compared by, None where it is another thing."""
+    if isinstance(estimator, EmbeddingClassifier):
+        return None if loss is None or estimator.class_weight is not None else loss
+    if loss is None or estimator.loss != "squared":
+        return None
+    return float(np.sqrt(loss)) * estimator.target_scale_.spread

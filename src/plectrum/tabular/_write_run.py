@@ -8,6 +8,7 @@ from safetensors.numpy import save_file
 
 from plectrum import formats
 from plectrum.runs import RunWriter
+from plectrum.tabular._effects import level_effects
 
 _FIRST_KEY = 3  # rows of a table before its keys: padding, unknown, missing
 FEW_ROWS = 5  # a level with fewer rows than this is called rare
@@ -19,7 +20,7 @@ def write_columns(
     """Write vectors and films; return the records of the columns, and that of the film."""
     plan = estimator.columns_
     coverage = {seen.column: seen for seen in estimator.coverage(split.held_out)}
-    ids, _, in_training = plan.encode(split.train)
+    ids, numbers, in_training = plan.encode(split.train)
     n_missing = {seen.column: seen.n_missing for seen in in_training}
     records = []
     for source in split.train.columns:
@@ -37,7 +38,9 @@ def write_columns(
                 "n_rare": int((counts < FEW_ROWS).sum()),
                 "n_unseen_held_out": coverage[column.name].n_unseen,
             }
-            record |= _write_table(run, estimator, column, _target_means(ids[:, j], split, len(counts)))
+            means = _target_means(ids[:, j], split, len(counts))
+            effects = level_effects(estimator, ids, numbers, j)
+            record |= _write_table(run, estimator, column, means, effects)
             records.append(record)
     return records, _film_record(estimator)
 
@@ -82,7 +85,11 @@ def _target_means(rows: NDArray[np.int64], split: Any, n_keys: int) -> NDArray[n
 
 
 def _write_table(
-    run: RunWriter, estimator: Any, column: Any, target_means: NDArray[np.float64]
+    run: RunWriter,
+    estimator: Any,
+    column: Any,
+    target_means: NDArray[np.float64],
+    effects: NDArray[np.float64] | None,
 ) -> dict[str, Any]:
     """Write the vectors and the film of one table; return where they are."""
     import pyarrow as pa
@@ -103,7 +110,8 @@ def _write_table(
             "moved": np.asarray(estimator.moved_[name], np.float32),
             "n_updates": np.asarray(estimator.n_updates_[name], np.int64),
             "target_mean": pa.array(target_means, from_pandas=True),
-        },
+        }
+        | ({} if effects is None else {"effect": pa.array(effects, from_pandas=True)}),
     )
     film = estimator.films_.get(name)
     if film is None:

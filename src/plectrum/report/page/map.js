@@ -2,7 +2,7 @@
 
 const FONT = '12px system-ui, "Segoe UI", Roboto, "Liberation Sans", sans-serif';
 const ISOLATE = "\u2068", POP = "\u2069"; // a label's own direction stays inside it
-const N_NEIGHBOURS = 10;
+const MOST_NEIGHBOURS = 10, FEWEST_NEIGHBOURS = 3;
 
 function cut(text, most) {
   const letters = Array.from(text.length > 4 * most ? text.slice(0, 4 * most) : text);
@@ -36,14 +36,20 @@ class MapView {
     this.bounds = this.findBounds();
   }
 
-  // The box that shows (nearly) all rows; a few far ones may need a drag.
+  // The box that shows (nearly) all rows, at the end and, where that is not much more, at the start of the film.
   findBounds() {
-    const { places, n } = this.table, trim = n > 400 ? 0.002 : 0;
-    const box = [0, 1].map((axis) => {
+    const { places, n, film } = this.table, trim = n > 400 ? 0.002 : 0;
+    const range = (coordinates, n, axis, step, trim) => {
       const values = new Float32Array(n);
-      for (let i = 0; i < n; i++) values[i] = places[2 * i + axis];
+      for (let i = 0; i < n; i++) values[i] = coordinates[2 * i + axis] * step;
       values.sort();
       return [values[Math.floor(trim * (n - 1))] ?? 0, values[Math.ceil((1 - trim) * (n - 1))] ?? 0];
+    };
+    const box = [0, 1].map((axis) => {
+      const end = range(places, n, axis, 1, trim);
+      if (!film) return end;
+      const start = range(film.frames[0], film.rows.length, axis, film.step, Math.max(trim, 0.01)), room = 0.3 * (end[1] - end[0]);
+      return [Math.min(end[0], Math.max(start[0], end[0] - room)), Math.max(end[1], Math.min(start[1], end[1] + room))];
     });
     return { x: (box[0][0] + box[0][1]) / 2, y: (box[1][0] + box[1][1]) / 2, w: box[0][1] - box[0][0], h: box[1][1] - box[1][0] };
   }
@@ -261,7 +267,8 @@ class MapView {
 
   placeName(row, x, y, boxes, strong, colours) {
     const { context, table } = this;
-    const text = ISOLATE + cut(table.labels[row], strong ? 40 : 24) + POP;
+    const name = row < table.n ? table.labels[row] : table.specials[row - table.n].name; // its sign is drawn
+    const text = ISOLATE + cut(name, strong ? 40 : 24) + POP;
     const font = strong ? "600 " + FONT : FONT;
     const key = strong ? -row - 1 : row;
     let w = this.widths.get(key);
@@ -320,9 +327,15 @@ class MapView {
     return best;
   }
 
+  // In a table of few rows, ten would be all of them.
+  nNeighbours() {
+    const { n } = this.table;
+    return Math.max(0, Math.min(MOST_NEIGHBOURS, Math.max(FEWEST_NEIGHBOURS, Math.round(n / 4)), n - 1));
+  }
+
   select(row) {
     this.selected = row;
-    this.near = row < 0 ? [] : nearestRows(this.table, row, Math.min(N_NEIGHBOURS, this.table.n - 1));
+    this.near = row < 0 ? [] : nearestRows(this.table, row, this.nNeighbours());
     this.draw();
   }
 }
