@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from plectrum.tabular import EmbeddingRegressor as EmbeddingRegressor
     from plectrum.text import FastText as FastText
     from plectrum.text import GloVe as GloVe
+    from plectrum.text import TextClassifier as TextClassifier
     from plectrum.text import Word2Vec as Word2Vec
     from plectrum.vectors import Vectors as Vectors
     from plectrum.vectors import load as load
@@ -38,6 +39,7 @@ _HOMES = {
     "EmbeddingRegressor": "plectrum.tabular",
     "FastText": "plectrum.text",
     "GloVe": "plectrum.text",
+    "TextClassifier": "plectrum.text",
     "UNKNOWN": "plectrum.vocabulary",
     "Vectors": "plectrum.vectors",
     "Vocabulary": "plectrum.vocabulary",

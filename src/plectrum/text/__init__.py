@@ -1,9 +1,10 @@
 """Text: corpora -> word vectors, labelled text -> classifiers."""
 
+from plectrum.text._classifier import TextClassifier as TextClassifier
 from plectrum.text._fasttext import FastText as FastText
 from plectrum.text._glove import GloVe as GloVe
 from plectrum.text._learn import learn_words as learn_words
 from plectrum.text._phrases import Phrases as Phrases
 from plectrum.text._word2vec import Word2Vec as Word2Vec
 
-__all__ = ["FastText", "GloVe", "Phrases", "Word2Vec", "learn_words"]
+__all__ = ["FastText", "GloVe", "Phrases", "TextClassifier", "Word2Vec", "learn_words"]

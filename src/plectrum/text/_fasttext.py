@@ -8,14 +8,12 @@ from numpy.typing import NDArray
 
 from plectrum import formats
 from plectrum.errors import ArgumentError, ArgumentTypeError
-from plectrum.kernels.subwords import cpu
 from plectrum.text._corpus import Corpus
+from plectrum.text._ngrams import ngram_buckets
 from plectrum.text._pair_estimator import PairEstimator
 from plectrum.training._pair_plan import PairListener, PairPlan
 from plectrum.training._pair_tables import PairTables, aligned_zeros, random_rows
 from plectrum.vectors import Vectors
-
-_END = "</s>"  # the end of a sentence has no n-grams
 
 
 class FastText(PairEstimator):
@@ -161,15 +159,7 @@ deterministic, n_jobs, random_state, progress
                 )
         if not self.max_n:
             return np.zeros(len(keys) + 1, np.int64), np.zeros(0, np.int64)
-        encoded = [b"" if key == _END else key.encode("utf-8", "surrogateescape") for key in keys]
-        raw = np.frombuffer(b"".join(encoded), np.uint8)
-        ends = np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)), dtype=np.int64)
-        stops = np.empty(len(keys), np.int64)
-        how = (self.min_n, self.max_n, self.bucket)
-        n = cpu.ngram_buckets(raw, ends, *how, np.empty(0, np.int64), stops)
-        buckets = np.empty(n, np.int64)
-        cpu.ngram_buckets(raw, ends, *how, buckets, stops)
-        return np.concatenate([[0], stops]), buckets
+        return ngram_buckets(keys, self.min_n, self.max_n, self.bucket)
 
     def _make_vectors(self) -> Vectors:
         tables, n = self._tables, len(self._keys)

@@ -206,3 +206,23 @@ def hierarchical_softmax(
             nodes[path] += np.outer(error, x)
         for row in rows:
             inputs[row] += change
+
+
+def classify(
+    inputs: Table, labels: Table, texts: list[list[int]], targets: list[int], rates: list[float]
+) -> float:
+    """Softmax of ``labels @ x``, x the mean of a text's input rows, each of which gains its share of x's."""
+    loss = 0.0
+    for rows, target, rate in zip(texts, targets, rates, strict=True):
+        if not rows:
+            continue
+        x = inputs[rows].mean(0)
+        scores = np.exp(labels @ x - (labels @ x).max())
+        p = scores / scores.sum()
+        loss -= float(np.log(p[target]))
+        error = rate * (np.eye(len(labels))[target] - p)
+        change = error @ labels / len(rows)
+        labels += np.outer(error, x)
+        for row in rows:
+            inputs[row] += change
+    return loss
