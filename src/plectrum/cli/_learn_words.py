@@ -101,7 +101,9 @@ def _estimator(method: Method, parameters: dict[str, Any]) -> Any:
             return text.FastText(**parameters)
         case Method.GLOVE:
             return text.GloVe(**parameters)
-    return text.Word2Vec(architecture=method.value, **parameters)
+        case Method.CBOW:
+            return text.Word2Vec(architecture="cbow", **parameters)
+    return text.Word2Vec(**parameters)
 
 
 def _run(
