@@ -223,9 +223,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         made.classes_ = np.array(about["classes"])
         made.history_ = [PairEpoch(*epoch) for epoch in about["history"]]
         made._model = formats.FastTextModel(
-            about["arguments"], [str(word) for word in formats.keys_from_json(about["words"])], about["labels"],
-            arrays["word_counts"], arrays["label_counts"], arrays["inputs"], arrays["labels"],
-            arrays.get("kept"),
+            about["arguments"], [str(word) for word in formats.keys_from_json(about["words"])],
+            about["labels"], arrays["word_counts"], arrays["label_counts"], arrays["inputs"],
+            arrays["labels"], arrays.get("kept"),
         )  # fmt: skip
         made._lines = formats.FastTextLines(made._model)
         return made
