@@ -180,6 +180,8 @@ def test_a_resumed_run_must_be_given_the_same(tmp_path):
         learn(tmp_path / "run", resume=True, seed=4)
     with pytest.raises(RunError, match="`n_rows` was 600, got 500"):
         learn(tmp_path / "run", make_frame(500), resume=True)
+    with pytest.raises(RunError, match="`rows` was"):
+        learn(tmp_path / "run", make_frame(seed=1), resume=True)
 
 
 def test_held_out_rows_change_nothing_that_is_learned(tmp_path, done):

@@ -25,7 +25,7 @@ def check(
     if as_json:
         emit_json(_document(file, frame, kinds, findings))
     else:
-        _print_kinds(frame, kinds)
+        _print_kinds(frame, kinds, target)
         for finding in findings:
             place = f"{finding.column}: " if finding.column else ""
             emit(f"{finding.severity}: {place}{finding.message} {finding.advice}".rstrip())
@@ -47,12 +47,12 @@ def _document(file: str, frame: Any, kinds: Any, findings: Any) -> dict[str, Any
     }
 
 
-def _print_kinds(frame: Any, kinds: Any) -> None:
+def _print_kinds(frame: Any, kinds: Any, target: str | None) -> None:
     from rich.table import Table
 
     shown = Table(title=f"{len(frame):,} rows, {len(kinds)} columns", title_justify="left")
     for heading in ("column", "is taken as", "because"):
         shown.add_column(heading, overflow="fold")
     for name, kind in kinds.items():
-        shown.add_row(name, kind.kind, kind.why)
+        shown.add_row(name, "the target" if name == target else kind.kind, kind.why)
     console().print(shown, markup=False)
