@@ -1,0 +1,77 @@
+"""Layers under DistributedDataParallel on two processes, gradients averaged over gloo."""
+
+import socket
+
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+
+import plectrum.nn
+import plectrum.optim
+
+pytestmark = pytest.mark.slow  # each test starts two processes
+
+N_ROWS, DIM, N_STEPS = 50, 4, 12
+KINDS = {
+    "torch's SGD": lambda model: torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9),
+    "torch's AdamW": lambda model: torch.optim.AdamW(model.parameters(), lr=0.05),
+    "SGD": lambda model: plectrum.optim.SGD(model, lr=0.1, momentum=0.9, dense_below=0),
+    "AdamW": lambda model: plectrum.optim.AdamW(model, lr=0.05, dense_below=0),
+}
+SAME = {"SGD": "torch's SGD", "AdamW": "torch's AdamW"}
+
+
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.rows = plectrum.nn.Embedding(N_ROWS, DIM, dtype=torch.float64)
+        self.head = torch.nn.Linear(DIM, 1, dtype=torch.float64)
+
+    def forward(self, ids):
+        return self.head(self.rows(ids).tanh())
+
+
+def batch(step, part):
+    ids = torch.randint(0, N_ROWS, (2, 6), generator=torch.Generator().manual_seed(step))
+    return ids if part is None else ids[part]
+
+
+def train(model, optimizer, part):
+    for step in range(N_STEPS):
+        optimizer.zero_grad()
+        model(batch(step, part)).square().mean().backward()
+        optimizer.step()
+
+
+def work(rank, port, name, frozen, folder):
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    torch.set_num_threads(1)
+    model = Model()
+    if frozen:
+        model.rows.freeze(frozen)
+    optimizer = KINDS[name](model)
+    train(torch.nn.parallel.DistributedDataParallel(model), optimizer, rank)
+    torch.save(model.state_dict(), folder / f"{rank}.pt")
+    dist.destroy_process_group()
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.mark.parametrize("frozen", [[], [1, 7]], ids=["all rows", "some frozen"])
+@pytest.mark.parametrize("name", KINDS)
+def test_two_processes_end_where_one_does(name, frozen, tmp_path):
+    mp.spawn(work, (free_port(), name, frozen, tmp_path), nprocs=2)
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+    alone = Model()
+    if frozen:
+        alone.rows.freeze(frozen)
+    train(alone, KINDS[SAME.get(name, name)](alone), None)
+    for key, expected in alone.state_dict().items():
+        assert torch.equal(first[key], second[key])
+        torch.testing.assert_close(first[key], expected, rtol=1e-9, atol=1e-9)
