@@ -14,19 +14,24 @@ pytestmark = pytest.mark.slow  # each test starts two processes
 
 N_ROWS, DIM, N_STEPS = 50, 4, 12
 KINDS = {
-    "torch's SGD": lambda model: torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9),
+    "torch's SGD": lambda model: torch.optim.SGD(model.parameters(), lr=0.1),
     "torch's AdamW": lambda model: torch.optim.AdamW(model.parameters(), lr=0.05),
-    "SGD": lambda model: plectrum.optim.SGD(model, lr=0.1, momentum=0.9, dense_below=0),
+    "SGD": lambda model: plectrum.optim.SGD(model, lr=0.1, dense_below=0),
     "AdamW": lambda model: plectrum.optim.AdamW(model, lr=0.05, dense_below=0),
 }
 SAME = {"SGD": "torch's SGD", "AdamW": "torch's AdamW"}
+# DistributedDataParallel asks a layer once, when it wraps it, whether its gradients will be sparse
+CASES = [
+    *(("torch's SGD", False), ("torch's SGD", True), ("torch's AdamW", False)),
+    *(("SGD", True), ("AdamW", True)),
+]
 
 
 class Model(torch.nn.Module):
-    def __init__(self):
+    def __init__(self, *, sparse=False):
         super().__init__()
         torch.manual_seed(0)
-        self.rows = plectrum.nn.Embedding(N_ROWS, DIM, dtype=torch.float64)
+        self.rows = plectrum.nn.Embedding(N_ROWS, DIM, dtype=torch.float64, sparse=sparse)
         self.head = torch.nn.Linear(DIM, 1, dtype=torch.float64)
 
     def forward(self, ids):
@@ -45,14 +50,19 @@ def train(model, optimizer, part):
         optimizer.step()
 
 
-def work(rank, port, name, frozen, folder):
+def work(rank, port, name, sparse, wrap_first, frozen, folder):
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
     torch.set_num_threads(1)
-    model = Model()
+    model = Model(sparse=sparse)
     if frozen:
         model.rows.freeze(frozen)
-    optimizer = KINDS[name](model)
-    train(torch.nn.parallel.DistributedDataParallel(model), optimizer, rank)
+    if wrap_first:
+        wrapped = torch.nn.parallel.DistributedDataParallel(model)
+        optimizer = KINDS[name](wrapped)
+    else:
+        optimizer = KINDS[name](model)
+        wrapped = torch.nn.parallel.DistributedDataParallel(model)
+    train(wrapped, optimizer, rank)
     torch.save(model.state_dict(), folder / f"{rank}.pt")
     dist.destroy_process_group()
 
@@ -64,9 +74,10 @@ def free_port():
 
 
 @pytest.mark.parametrize("frozen", [[], [1, 7]], ids=["all rows", "some frozen"])
-@pytest.mark.parametrize("name", KINDS)
-def test_two_processes_end_where_one_does(name, frozen, tmp_path):
-    mp.spawn(work, (free_port(), name, frozen, tmp_path), nprocs=2)
+@pytest.mark.parametrize("wrap_first", [True, False], ids=["wrapped first", "optimizer first"])
+@pytest.mark.parametrize(("name", "sparse"), CASES)
+def test_two_processes_end_where_one_does(name, sparse, wrap_first, frozen, tmp_path):
+    mp.spawn(work, (free_port(), name, sparse, wrap_first, frozen, tmp_path), nprocs=2)
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
     alone = Model()
     if frozen:

@@ -108,15 +108,43 @@ def _tables_to_keep(optimizer: Optimizer) -> list[tuple[Parameter, FrozenRows]]:
 
 
 def _remember(optimizer: Optimizer, *_: Any) -> None:
-    kept = [(p, f.rows, p.detach()[f.rows]) for p, f in _tables_to_keep(optimizer)]  # rows by index: a copy
+    kept = []
+    for table, frozen in _tables_to_keep(optimizer):
+        states = {name: state[frozen.rows] for name, state in per_row_states(optimizer, table).items()}
+        kept.append((table, frozen.rows, table.detach()[frozen.rows], states))  # rows by index: copies
     if kept:
         optimizer._plectrum_kept = kept  # type: ignore[attr-defined]
 
 
 def _put_back(optimizer: Optimizer, *_: Any) -> None:
     with torch.no_grad():
-        for table, rows, values in optimizer.__dict__.pop("_plectrum_kept", ()):
+        for table, rows, values, states in optimizer.__dict__.pop("_plectrum_kept", ()):
             table.index_copy_(0, rows, values)
+            for name, state in per_row_states(optimizer, table).items():
+                if name in states:
+                    state.index_copy_(0, rows, states[name])
+                else:  # made in this step
+                    state.index_fill_(0, rows, first_value(optimizer, table, name))
+
+
+def per_row_states(optimizer: Optimizer, table: Tensor) -> dict[str, Tensor]:
+    """Return what the optimizer keeps for each row of the table, by name; views, not copies."""
+    found = optimizer.state.get(table, {})
+    return {
+        name: state
+        for name, state in found.items()
+        if isinstance(state, Tensor)
+        and state.dim() == table.dim()
+        and state.shape[1:] in {table.shape[1:], (1,)}
+    }
+
+
+def first_value(optimizer: Optimizer, table: Tensor, name: str) -> float:
+    """Return the number that the optimizer's state of this name starts from."""
+    if name != "sum":
+        return 0.0
+    groups = (group for group in optimizer.param_groups if any(p is table for p in group["params"]))
+    return float(next(groups, {}).get("initial_accumulator_value", 0.0))
 
 
 _watching = False

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from plectrum.errors import OptimizerError
-from plectrum.nn._frozen import frozen_rows
+from plectrum.nn._frozen import first_value, frozen_rows, per_row_states
 
 
 def grow_table(table: Parameter, new_rows: Tensor) -> None:
@@ -75,22 +75,11 @@ _grown = False
 
 
 def _grow_states(optimizer: Optimizer, *_: Any) -> None:
-    for group in optimizer.param_groups:
-        for table in group["params"]:
-            for name, state in optimizer.state.get(table, {}).items():
-                if _is_per_row(state, table):
-                    fill = group.get("initial_accumulator_value", 0.0) if name == "sum" else 0.0
-                    optimizer.state[table][name] = _padded(state, table.shape[0], fill)
-
-
-def _is_per_row(state: Any, table: Tensor) -> bool:
-    """Tell whether a state has one entry per row of the table as it was before it grew."""
-    return (
-        isinstance(state, Tensor)
-        and 0 < state.dim() == table.dim()
-        and state.shape[0] < table.shape[0]
-        and state.shape[1:] in {table.shape[1:], (1,)}
-    )
+    for table in (p for group in optimizer.param_groups for p in group["params"]):
+        for name, state in per_row_states(optimizer, table).items():
+            if state.shape[0] < table.shape[0]:
+                fill = first_value(optimizer, table, name)
+                optimizer.state[table][name] = _padded(state, table.shape[0], fill)
 
 
 def _watch_optimizers() -> None:
