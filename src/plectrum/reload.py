@@ -8,7 +8,11 @@ from plectrum.errors import RunError
 from plectrum.runs import read_run
 
 # kind of run -> the door that has `load_model(folder)` for it; one line per door
-_DOORS = {"columns": "plectrum.tabular"}
+_DOORS = {
+    "columns": "plectrum.tabular",
+    "labels": "plectrum.text",
+    "words": "plectrum.text",
+}
 
 
 def load_run(folder: str | os.PathLike[str]) -> Any:

@@ -30,8 +30,9 @@ def test_a_text_becomes_a_run_folder(text, tmp_path, method):
     assert (out / "report.html").stat().st_size > 1000
     vectors = library.load(out / "vectors" / "words.parquet")
     assert len(vectors) == 40
-    kind = getattr(library, record["estimator"])
-    assert (kind.load_model(out / "model").vectors_.matrix == vectors.matrix).all()
+    again = library.load_run(out)
+    assert type(again).__name__ == record["estimator"]
+    assert (again.vectors_.matrix == vectors.matrix).all()
     near = plectrum("near", out, "a3", "-k", 3)
     near.assert_succeeds()
     assert len(near.out.splitlines()) == 3

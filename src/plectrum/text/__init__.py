@@ -5,6 +5,7 @@ from plectrum.text._fasttext import FastText as FastText
 from plectrum.text._glove import GloVe as GloVe
 from plectrum.text._learn import learn_words as learn_words
 from plectrum.text._phrases import Phrases as Phrases
+from plectrum.text._saved import load_model as load_model
 from plectrum.text._word2vec import Word2Vec as Word2Vec
 
-__all__ = ["FastText", "GloVe", "Phrases", "TextClassifier", "Word2Vec", "learn_words"]
+__all__ = ["FastText", "GloVe", "Phrases", "TextClassifier", "Word2Vec", "learn_words", "load_model"]
