@@ -32,6 +32,13 @@ def _first_there(path: Path, names: tuple[str, ...]) -> Path | None:
     return next((path / name for name in names if (path / name).is_file()), None)
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that the file system refuses, such as one that is too long
+        return False
+
+
 def _files(path: Path) -> tuple[Path, Path]:
     """Return the files of numbers and of labels."""
     found = [_first_there(path, _VECTOR_NAMES), _first_there(path, _LABEL_NAMES)]
@@ -42,7 +49,7 @@ def _files(path: Path) -> tuple[Path, Path]:
             if named:
                 found[place] = path / named[1]
     for file, what in zip(found, ("vectors.tsv", "metadata.tsv"), strict=True):
-        if file is None or not file.is_file():
+        if file is None or not _is_file(file):
             raise damaged(
                 path, None, f"a file of {what}, or one that {_CONFIG} names", f"{file}", advice="Add it."
             )
@@ -71,7 +78,7 @@ def read_projector(path: Path, wanted: Wanted) -> Record:
         at = names.index("count")
         try:
             counts = np.array([int(row[at]) for row in fields], np.int64)
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, OverflowError) as error:
             raise damaged(
                 labels, None, "a whole number in column `count`", f"{error}", unit="line"
             ) from error

@@ -67,7 +67,7 @@ class Asked(Table):
         >>> [[key for key, _ in answer] for answer in w.nearest(["a", "c"], k=1)]
         [['b'], ['b']]
         """
-        single, queries, excluded = self._questions(key_or_vector)
+        single, queries, excluded = self.questions(key_or_vector)
         answers = self._answers(queries, k, excluded)
         return answers[0] if single else answers
 
@@ -187,7 +187,7 @@ class Asked(Table):
         best = np.argsort(-scores, kind="stable")[:k].tolist()
         return [(self.keys[row], float(scores[row])) for row in best if scores[row] > -np.inf]
 
-    def _questions(self, asked: Any) -> tuple[bool, NDArray[np.float32], list[NDArray[np.int64]] | None]:
+    def questions(self, asked: Any) -> tuple[bool, NDArray[np.float32], list[NDArray[np.int64]] | None]:
         """Return whether it is one question, the query vectors, and the rows each must leave out."""
         if self._is_vector(asked):
             return True, self._as_query(asked)[None], None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from plectrum import formats
 from plectrum.errors import ArgumentError
 from plectrum.vectors import _geometry, _quantize
+from plectrum.vectors._approximate import Approximate
 from plectrum.vectors._asked import Asked
 from plectrum.vectors._coverage import Coverage
 from plectrum.vectors._table import Key
@@ -284,6 +285,21 @@ class Vectors(Asked):
         return Coverage(len(distinct) - len(lost), len(distinct), lost)
 
     # ------------------------------------------------------------------------------ storage
+
+    def approximate(self, *, connectivity: int = 16, expansion: int = 64) -> Approximate:
+        """Return an index that finds most of the nearest keys, not surely all, in much less time.
+
+        Worth its building for many millions of keys or questions one at a time; else `nearest` is exact and
+        fast. Needs the package `usearch` (``pip install plectrum[approximate]``).
+
+        Parameters
+        ----------
+        connectivity : int
+            Neighbours of a key in the graph; more find more and need more memory.
+        expansion : int
+            How many candidates are kept while searching and building; more find more and take longer.
+        """
+        return Approximate(self, connectivity=connectivity, expansion=expansion)
 
     def quantize(
         self, dtype: Literal["float16", "int8"], *, k: int = 10, n_questions: int = 1000
