@@ -48,6 +48,18 @@ def test_a_header_makes_the_difference(place, content, name):
     assert record.matrix.dtype == np.float32
 
 
+def test_numbers_as_keys_of_one_dimension_are_no_header(place):
+    record = read(place, b"5 2\n7 3\n9 4\n")
+    assert record.keys == ["5", "7", "9"]
+    np.testing.assert_array_equal(record.matrix, [[2], [3], [4]])
+
+
+@pytest.mark.parametrize("content", [b"2 3\na 1 2\nb 4 5 6\n", b"2 3\na 1 2 x\nb 4 5 6\n", b"9 3\na 1 2 3\n"])
+def test_damaged_text_behind_a_header_is_not_taken_for_something_else(place, content):
+    with pytest.raises(FormatError, match="expected"):
+        read(place, content)
+
+
 def test_tokens_with_spaces_and_tokens_that_are_numbers(place):
     record = read(place, b". . . 1 2\n7 3 4\nat name@domain.com 5 6\n1 2 7 8\n<unk> 9 9\n")
     assert record.keys == [". . .", "7", "at name@domain.com", "1 2", "<unk>"]

@@ -12,7 +12,7 @@ from plectrum.formats._format import Format, Wanted
 from plectrum.formats._record import Record
 from plectrum.formats._source import Source
 from plectrum.formats._text_lines import read_lines, trailing_numbers, write_lines
-from plectrum.formats._word2vec_text import header_of, is_text_behind_header
+from plectrum.formats._word2vec_text import kind_behind_header
 from plectrum.formats._word_keys import refuse_keys
 
 _HEAD = 1 << 16
@@ -33,8 +33,7 @@ def dimensions(head: bytes) -> int:
 def is_glove(path: Path, head: bytes) -> bool:
     """Whether a file begins with lines of a token and the same number of numbers."""
     del path
-    header = header_of(head)
-    if header is not None and is_text_behind_header(head, header):
+    if kind_behind_header(head) in ("text", "binary"):
         return False
     first = head.partition(b"\n")[0]
     return dimensions(head) > 0 or (b"\n" not in head and trailing_numbers(first.rpartition(b" ")[0]) > 0)

@@ -17,7 +17,7 @@ from plectrum.formats._format import Format, Wanted
 from plectrum.formats._record import Record
 from plectrum.formats._source import Source
 from plectrum.formats._text_lines import RowStore
-from plectrum.formats._word2vec_text import header_of, is_text_behind_header
+from plectrum.formats._word2vec_text import header_of, kind_behind_header
 from plectrum.formats._word_keys import refuse_keys
 
 _LONGEST_HEADER = 64
@@ -28,8 +28,7 @@ _PIECE = 1 << 22
 def is_word2vec_binary(path: Path, head: bytes) -> bool:
     """Whether a file begins with a header and what follows is no text."""
     del path
-    header = header_of(head)
-    return header is not None and not is_text_behind_header(head, header)
+    return kind_behind_header(head) == "binary"
 
 
 def read_word2vec_binary(path: Path, wanted: Wanted) -> Record:

@@ -6,6 +6,7 @@ allowed (word2vec.c and fastText leave one). Source: word2vec.c, function TrainM
 
 import re
 from pathlib import Path
+from typing import Literal
 
 from plectrum.formats._damage import damaged
 from plectrum.formats._format import Format, Wanted
@@ -24,26 +25,41 @@ def header_of(head: bytes) -> tuple[int, int, int] | None:
     return None if found is None else (int(found[1]), int(found[2]), found.end())
 
 
-def is_text_behind_header(head: bytes, header: tuple[int, int, int]) -> bool:
-    """Whether what stands behind a header is text: the first line's fields are numbers."""
+def kind_behind_header(head: bytes) -> Literal["text", "binary", "numbers"] | None:
+    """Return what a file is that begins like word2vec's; None when it does not begin so.
+
+    "numbers": each line, the first too, is a whole number as key and one number (text of one dimension).
+    Damaged text is still "text", so that reading it says what is wrong.
+    """
+    header = header_of(head)
+    if header is None:
+        return None
     n, dim, length = header
     body = head[length:]
-    if n == 0 or not body:
-        return True
     line, newline, _ = body.partition(b"\n")
-    if (
-        not newline
-    ):  # a line longer than what was read, or a file cut short: look at the fields that are whole
-        line = line.rpartition(b" ")[0] if len(line) > 1024 else line
-        return trailing_numbers(line) >= min(1, dim)
-    return trailing_numbers(line) >= dim
+    if not newline and len(line) > 1024:  # longer than what was read: look at the fields that are whole
+        line, dim = line.rpartition(b" ")[0], min(1, dim)
+    if n == 0 or not body or trailing_numbers(line) >= dim:
+        return "text"
+    if not _is_readable(body):
+        return "binary"
+    return "numbers" if newline and trailing_numbers(line) == line.strip().count(b" ") == 1 else "text"
+
+
+def _is_readable(raw: bytes) -> bool:
+    """Whether bytes are UTF-8 without control characters."""
+    try:
+        raw[: len(raw) - 4].decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(raw) - 8:
+            return False
+    return not any(byte < 32 and byte not in b"\t\n\r" for byte in raw[:4096])
 
 
 def is_word2vec_text(path: Path, head: bytes) -> bool:
-    """Whether a file begins with a header and a line of numbers."""
+    """Whether a file begins with a header and text."""
     del path
-    header = header_of(head)
-    return header is not None and is_text_behind_header(head, header)
+    return kind_behind_header(head) == "text"
 
 
 def read_word2vec_text(path: Path, wanted: Wanted) -> Record:
