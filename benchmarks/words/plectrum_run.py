@@ -20,6 +20,7 @@ names = (
     "architecture",
     "learning_rate",
     "epochs",
+    "ns_exponent",
 )
 parameters = {name: task[name] for name in names}
 parameters |= {

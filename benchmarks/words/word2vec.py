@@ -1,4 +1,4 @@
-"""Word2Vec (or FastText) against gensim with corpus_file, its fastest way: words per second, and quality.
+"""Word2Vec and FastText against gensim (corpus_file, its fastest way) or fastText: words/s, and quality.
 
     python benchmarks/words/word2vec.py --peer-python GENSIM_VENV/bin/python [--epochs 5 --seeds 5 --quality]
     python benchmarks/words/word2vec.py ... --architecture cbow --threads 2 --tokens 3000000
@@ -6,8 +6,8 @@
 The two take turns, each in its own interpreter and process, on the same file: fil8 in lines of 1,000 words
 (gensim drops what is beyond the 10,000th word of a line). Words per second are raw words of the text, also
 those that thinning leaves out. Reading (counting, numbering) and training are given apart and together; the
-compilation of kernels, which is kept between processes, is not in it. With --quality the vectors are judged
-by the same code for both.
+compilation of kernels, which is kept between processes, is not in it. fastText does not say how long it
+reads: all its time counts as training. With --quality the vectors are judged by the same code for both.
 """
 
 import argparse
@@ -79,6 +79,9 @@ def summary(runs, epochs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--peer-python", required=True, help="an interpreter that has gensim")
+    parser.add_argument("--peer", choices=["gensim", "fasttext"], default="gensim")
+    parser.add_argument("--sample", type=float, default=1e-3)
+    parser.add_argument("--ns-exponent", type=float, default=0.75, help="plectrum's; fastText's own is 0.5")
     parser.add_argument("--model", choices=["word2vec", "fasttext"], default="word2vec")
     parser.add_argument("--architecture", choices=["skip-gram", "cbow"], default="skip-gram")
     parser.add_argument("--threads", type=int, default=2)
@@ -93,13 +96,14 @@ def main():
     options = parser.parse_args()
     task = {
         "model": options.model, "architecture": options.architecture, "threads": options.threads,
-        "epochs": options.epochs, "embedding_dim": 100, "window": 5, "negative": 5, "sample": 1e-3,
+        "epochs": options.epochs, "embedding_dim": 100, "window": 5, "negative": 5, "sample": options.sample,
         "min_count": 5, "learning_rate": options.learning_rate, "min_n": 3, "max_n": 6, "bucket": 2_000_000,
-        "deterministic": False,
+        "deterministic": False, "ns_exponent": options.ns_exponent,
     }  # fmt: skip
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     mine = {**os.environ}
-    contenders = {"gensim": (options.peer_python, "gensim_peer.py", environment, {})}
+    peer = options.peer
+    contenders = {peer: (options.peer_python, f"{peer}_peer.py", environment, {})}
     contenders["plectrum"] = (sys.executable, "plectrum_run.py", mine, {})
     if options.deterministic:
         contenders["plectrum deterministic"] = (
@@ -127,23 +131,23 @@ def report(options, task, runs):
         print(f"{who:24}", *(f"{k} {v}" for k, v in values.items()), sep="\n    ")
     ratios = {
         who: {
-            "training": values["words_per_second"] / found["gensim"]["words_per_second"],
+            "training": values["words_per_second"] / found[options.peer]["words_per_second"],
             "from file to vectors": values["words_per_second_with_reading"]
-            / found["gensim"]["words_per_second_with_reading"],
+            / found[options.peer]["words_per_second_with_reading"],
         }
         for who, values in found.items()
-        if who != "gensim"
+        if who != options.peer
     }
-    print("ratio to gensim:", json.dumps(ratios, indent=1))
+    print(f"ratio to {options.peer}:", json.dumps(ratios, indent=1))
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=HERE
     )
     line = {
         "benchmark": "words/word2vec.py", "commit": commit.stdout.strip(), "task": task,
-        "tokens": runs["gensim"][0]["words"], "seeds": [options.first_seed, options.seeds], "results": found,
-        "ratios": ratios, "note": options.note, "cores": os.cpu_count(), "system": platform.system(),
-        "python": platform.python_version(),
-        "versions": {**runs["gensim"][0]["versions"], **runs["plectrum"][0]["versions"]},
+        "tokens": runs[options.peer][0]["words"], "seeds": [options.first_seed, options.seeds],
+        "results": found, "ratios": ratios, "note": options.note, "cores": os.cpu_count(),
+        "system": platform.system(), "python": platform.python_version(),
+        "versions": runs[options.peer][0]["versions"] | runs["plectrum"][0]["versions"],
     }  # fmt: skip
     path = HERE.parent / "results" / "words_word2vec.jsonl"
     path.parent.mkdir(exist_ok=True)
