@@ -178,5 +178,18 @@ def test_the_verdict_names_boosting_on_vectors_when_it_is_best():
     assert "Best of all" not in verdict(1.0, 4.0, vectors=1.0)
 
 
+def test_rows_of_one_group_are_one_witness():
+    rng = np.random.default_rng(0)
+    day = np.repeat(np.arange(20), 50)
+    gained = rng.normal(size=20)[day] + 0.1 * rng.normal(size=1000)
+    as_rows = difference(np.zeros(1000), gained)[1]
+    as_days = difference(np.zeros(1000), gained, day)[1]
+    by_hand = gained.reshape(20, 50).mean(axis=1).std(ddof=1) / np.sqrt(20)
+    assert as_rows == pytest.approx(gained.std(ddof=1) / np.sqrt(1000))
+    assert as_days == pytest.approx(by_hand)
+    assert as_days > 5 * as_rows
+
+
 def test_a_difference_of_one_row_is_never_clear():
     assert difference(np.zeros(1), np.ones(1)) == (1.0, np.inf)
+    assert difference(np.zeros(3), np.ones(3), np.array(["a"] * 3)) == (1.0, np.inf)

@@ -53,7 +53,9 @@ def compare(
         name = "boosting on plectrum's vectors"
         stage(f"comparing: {name}")
         ledger.enter(name, partial(_on_vectors, task, estimator, split, seed))
-    return Comparison(ledger.results, write_verdict(ledger.results, ledger.losses, task.metric))
+    return Comparison(
+        ledger.results, write_verdict(ledger.results, ledger.losses, task.metric, split.held_out_groups)
+    )
 
 
 def _fit_baseline(

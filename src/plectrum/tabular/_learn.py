@@ -271,6 +271,8 @@ class Split:
         The columns without the target, those that are left out included.
     train_target, held_out_target : ndarray
         Floats, or class numbers.
+    held_out_groups : ndarray or None
+        What the held-out rows were held out by, None when at random.
     overrides : dict
         Column -> kind, as the user wants it.
     """
@@ -281,15 +283,22 @@ class Split:
     held_out: Any
     train_target: NDArray[Any]
     held_out_target: NDArray[Any]
+    held_out_groups: NDArray[Any] | None
     overrides: dict[str, str]
 
 
 def _split(frame: Any, found: Target, chosen: Settings, listener: Listener) -> Split:
     listener.stage("splitting")
-    by: dict[str, Any] = {"group": chosen.group, "time": chosen.time}
-    if found.task.kind != "regression" and not (chosen.group or chosen.time):
-        by["stratify"] = found.values
-    train, held_out = frames.split_rows(frame, valid_share=chosen.held_out, seed=chosen.seed, **by)
+    by = chosen.group or chosen.time
+    stratify = found.values if found.task.kind != "regression" and by is None else None
+    train, held_out = frames.split_rows(
+        frame,
+        valid_share=chosen.held_out,
+        group=chosen.group,
+        time=chosen.time,
+        stratify=stratify,
+        seed=chosen.seed,
+    )
     values = found.values
     if found.task.kind != "regression":
         held_out = _without_unseen_classes(found, train, held_out, listener)
@@ -311,6 +320,7 @@ def _split(frame: Any, found: Target, chosen: Settings, listener: Listener) -> S
         take_rows(features, held_out),
         values[train],
         values[held_out],
+        None if by is None else frames.levels(frame[by])[0][held_out],
         overrides,
     )
 

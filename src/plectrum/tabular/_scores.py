@@ -79,13 +79,22 @@ def _roc_auc(target: NDArray[Any], predicted: NDArray[Any]) -> float | None:
     return float(roc_auc_score(target, predicted))
 
 
-def difference(losses: NDArray[np.float64], other: NDArray[np.float64]) -> tuple[float, float]:
+def difference(
+    losses: NDArray[np.float64], other: NDArray[np.float64], groups: NDArray[Any] | None = None
+) -> tuple[float, float]:
     """Return the mean of ``other - losses`` over the same rows, and its standard error.
 
-    Positive where `losses` belongs to the better model. Rows are taken as independent: where they come in
-    groups, the error is a lower bound.
+    Positive where `losses` belongs to the better model. With `groups` (n,), such as the days of the rows, the
+    error is that of whole groups: rows of one day share its weather, and are not as many witnesses as they
+    are rows. With fewer than two groups it is infinite.
     """
     gained = other - losses
-    if len(gained) < 2:
-        return float(gained.mean()), float("inf")
-    return float(gained.mean()), float(gained.std(ddof=1) / np.sqrt(len(gained)))
+    mean = float(gained.mean())
+    if groups is None:
+        groups = np.arange(len(gained))
+    _, group_of_row = np.unique(groups, return_inverse=True)
+    totals = np.bincount(group_of_row, weights=gained - mean)
+    n_groups = len(totals)
+    if n_groups < 2:
+        return mean, float("inf")
+    return mean, float(np.sqrt(n_groups / (n_groups - 1) * np.square(totals).sum()) / len(gained))

@@ -12,7 +12,10 @@ _CLEAR = 2.0  # standard errors; less is called noise
 
 
 def write_verdict(
-    results: Sequence[Mapping[str, Any]], losses: Mapping[str, NDArray[np.float64]], metric: str
+    results: Sequence[Mapping[str, Any]],
+    losses: Mapping[str, NDArray[np.float64]],
+    metric: str,
+    groups: NDArray[Any] | None = None,
 ) -> str:
     """Return a sentence or two on the network against the best baseline.
 
@@ -24,19 +27,27 @@ def write_verdict(
         The loss of every held-out row, by the name of the result.
     metric : str
         The score that decides.
+    groups : (n_held_out,) array, optional
+        What the rows were held out by: rows of one group are taken for one witness.
     """
     network = next(r for r in results if r["role"] == "network")
     others = [r for r in results if r["role"] in ("constant", "linear", "boosting")]
     if not others:
         return f"The network has {metric} {_number(network, metric)} on held-out rows; nothing was compared."
     best = min(others, key=lambda r: r["scores"][metric])
-    sentences = [_against(network, best, losses, metric)]
-    sentences += _on_vectors(results, network, best, losses, metric)
+    sentences = [_against(network, best, losses, metric, groups)]
+    sentences += _on_vectors(results, network, best, losses, metric, groups)
     return " ".join(sentences)
 
 
-def _against(network: Any, best: Any, losses: Mapping[str, NDArray[np.float64]], metric: str) -> str:
-    gained, error = difference(losses[network["name"]], losses[best["name"]])
+def _against(
+    network: Any,
+    best: Any,
+    losses: Mapping[str, NDArray[np.float64]],
+    metric: str,
+    groups: NDArray[Any] | None,
+) -> str:
+    gained, error = difference(losses[network["name"]], losses[best["name"]], groups)
     ours, theirs = network["scores"][metric], best["scores"][metric]
     share = abs(ours - theirs) / theirs if theirs else 0.0
     numbers = f"{metric} {_number(network, metric)} against {_number(best, metric)}"
@@ -64,12 +75,13 @@ def _against(network: Any, best: Any, losses: Mapping[str, NDArray[np.float64]],
     )
 
 
-def _on_vectors(
+def _on_vectors(  # noqa: PLR0917
     results: Sequence[Mapping[str, Any]],
     network: Any,
     best: Any,
     losses: Mapping[str, NDArray[np.float64]],
     metric: str,
+    groups: NDArray[Any] | None,
 ) -> list[str]:
     """Say so when another model on the vectors beats both the network and the baselines."""
     on_vectors = next((r for r in results if r["role"] == "vectors"), None)
@@ -78,7 +90,7 @@ def _on_vectors(
     ahead = all(
         gained > _CLEAR * error
         for other in (network, best)
-        for gained, error in [difference(losses[on_vectors["name"]], losses[other["name"]])]
+        for gained, error in [difference(losses[on_vectors["name"]], losses[other["name"]], groups)]
     )
     if not ahead:
         return []
