@@ -1,3 +1,5 @@
+import pickle
+
 import pytest
 
 from plectrum import errors
@@ -27,6 +29,22 @@ def test_unknown_key_error_prints_as_a_sentence_and_names_the_nearest_key():
         "Did you mean 'Berlin' or 'Bern'?"
     )
     assert (error.key, error.position, error.n_unknown, error.nearest) == ("Berln", 3, 2, ("Berlin", "Bern"))
+
+
+def test_nearest_keys_are_looked_for_only_when_the_error_is_read():
+    asked = []
+    error = errors.UnknownKeyError("Berln", nearest=lambda: asked.append(1) or ["Berlin"])
+    assert not asked
+    assert "Did you mean 'Berlin'?" in str(error)
+    assert error.nearest == ("Berlin",)
+    assert asked == [1]
+
+
+def test_unknown_key_error_travels_between_processes():
+    error = errors.UnknownKeyError("Berln", position=3, nearest=lambda: ["Berlin"])
+    back = pickle.loads(pickle.dumps(error))
+    assert str(back) == str(error)
+    assert (back.key, back.position, back.nearest) == ("Berln", 3, ("Berlin",))
 
 
 def test_row_out_of_range_error_says_value_position_and_size():

@@ -22,7 +22,8 @@ Every message has four parts, in order: which argument of what; what it must be;
 position, how many); what to do about it. The values stand on the exception as attributes too.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import cached_property
 from typing import Any
 
 
@@ -101,23 +102,38 @@ class UnknownKeyError(PlectrumError, KeyError):
         position: int | None = None,
         n_unknown: int = 1,
         n_values: int = 1,
-        nearest: Sequence[Any] = (),
+        nearest: Sequence[Any] | Callable[[], Sequence[Any]] = (),
         owner: str = "the vocabulary",
         advice: str = "",
     ) -> None:
-        place = (
-            ""
-            if position is None
-            else f" at position {position:,} ({n_unknown:,} of {n_values:,} values are unknown)"
-        )
-        hint = f" Did you mean {' or '.join(repr(k) for k in nearest[:3])}?" if nearest else ""
-        self.message = f"{owner} has no key {key!r}{place}.{hint}{' ' + advice if advice else ''}"
-        super().__init__(self.message)
+        super().__init__(key)
         self.key, self.position, self.n_unknown, self.n_values = key, position, n_unknown, n_values
-        self.nearest = tuple(nearest)
+        self._nearest, self._owner, self._advice = nearest, owner, advice
+
+    @cached_property
+    def nearest(self) -> tuple[Any, ...]:
+        """The known keys that are spelled most alike, best first.
+
+        Looked for when they are first asked for: programs that try a key and catch the error never pay for
+        it.
+        """
+        return tuple(self._nearest() if callable(self._nearest) else self._nearest)
+
+    @cached_property
+    def message(self) -> str:
+        """The error as a sentence."""
+        unknown = f"{self.n_unknown:,} of {self.n_values:,} values are unknown"
+        place = "" if self.position is None else f" at position {self.position:,} ({unknown})"
+        hint = f" Did you mean {' or '.join(map(repr, self.nearest[:3]))}?" if self.nearest else ""
+        advice = f" {self._advice}" if self._advice else ""
+        return f"{self._owner} has no key {self.key!r}{place}.{hint}{advice}"
 
     def __str__(self) -> str:
         return self.message  # KeyError would print the repr, in quotes
+
+    def __reduce__(self) -> Any:
+        state = {**self.__dict__, "nearest": self.nearest, "message": self.message, "_nearest": self.nearest}
+        return type(self), (self.key,), state
 
 
 class DataError(PlectrumError, ValueError):

@@ -83,18 +83,20 @@ class KeyIndex:
         self, key: Hashable, *, position: int | None = None, n: int = 1, of: int = 1
     ) -> UnknownKeyError:
         """Return (not raise) the error for a key that is not here."""
-        try:
-            nearest = self.vocabulary.nearest_keys(key)
-        except ArgumentTypeError:
-            nearest = []
         return UnknownKeyError(
             key,
             position=position,
             n_unknown=n,
             n_values=of,
-            nearest=nearest,
+            nearest=lambda: self._nearest(key),
             owner=f"These {len(self):,} vectors",
         )
+
+    def _nearest(self, key: Hashable) -> Sequence[Any]:
+        try:
+            return self.vocabulary.nearest_keys(key)
+        except ArgumentTypeError:
+            return ()
 
     def _text_rows(self) -> dict[Hashable, int]:
         if self._rows is None:

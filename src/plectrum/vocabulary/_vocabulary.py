@@ -233,7 +233,7 @@ class Vocabulary:
         wanted = canonical_key(key)
         row = self._rows.get(wanted)
         if row is None:
-            raise UnknownKeyError(wanted, nearest=self.nearest_keys(wanted))
+            raise UnknownKeyError(wanted, nearest=lambda: self.nearest_keys(wanted))
         return row
 
     def nearest_keys(self, key: Any, k: int = 3) -> list[Any]:
@@ -350,7 +350,7 @@ class Vocabulary:
             position=position,
             n_unknown=len(lost),
             n_values=len(rows),
-            nearest=self.nearest_keys(key),
+            nearest=lambda: self.nearest_keys(key),
             advice="Use unknown='row' to give such keys the unknown row.",
         )
 
