@@ -148,11 +148,12 @@ class Browser:
             if event["method"] == "Network.requestWillBeSent"
         ]
 
-    def screenshot(self, path: Path, *, whole: bool = False) -> Path:
-        """Write a picture of the window, or of the whole page."""
-        size = self.cdp("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 16_000), "scale": 1}
-        extra = {"captureBeyondViewport": True, "clip": clip} if whole else {}
+    def screenshot(self, path: Path, *, whole: bool = False, clip: dict[str, float] | None = None) -> Path:
+        """Write a picture of the window, of the whole page, or of a part of the page."""
+        if whole:
+            size = self.cdp("Page.getLayoutMetrics")["cssContentSize"]
+            clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 16_000), "scale": 1}
+        extra = {"captureBeyondViewport": True, "clip": clip} if clip else {}
         path.write_bytes(base64.b64decode(self.cdp("Page.captureScreenshot", format="png", **extra)["data"]))
         return path
 
