@@ -25,6 +25,7 @@ OPTIMIZERS: dict[str, tuple[Any, dict[str, float]]] = {
 _RESERVED = ("(padding)", "(unknown)", "(missing)")
 _BATCH = 3
 _WARM_UP_STEPS, _WARM_UP_ROWS = 4, 8
+_LATE = 0.01  # of the first learning rate: what a trained network still bears
 
 
 def explain(
@@ -61,7 +62,7 @@ def explain(
     optimizer : {"sgd", "adam", "adamw", "adagrad"}
         torch's own, dense: what it moves is shown with the reason.
     learning_rate : float, optional
-        By default 0.1 (sgd, adagrad) or 0.01 (adam, adamw).
+        By default 0.1 (sgd, adagrad) or 0.01 (adam, adamw); of a trained network a hundredth of that.
 
     Returns
     -------
@@ -97,7 +98,7 @@ def explain(
     batch = frame[chosen]
     network = copy.deepcopy(model.networks_[0])
     trial = ColumnTrial(network, *_encoded(model, batch, target[chosen]), model._loss())
-    chosen_optimizer, settings = _optimizer(optimizer, network, learning_rate)
+    chosen_optimizer, settings = _optimizer(optimizer, network, learning_rate, trained=step == "trained")
     n_warm = _WARM_UP_STEPS if step == "trained" else 0
     if n_warm:
         others = np.setdiff1d(np.arange(min(len(frame), 1000)), chosen)[: n_warm * _WARM_UP_ROWS]
@@ -309,10 +310,11 @@ def _first_repeated(ids: np.ndarray) -> int:
 
 
 def _optimizer(
-    name: str, network: torch.nn.Module, learning_rate: float | None
+    name: str, network: torch.nn.Module, learning_rate: float | None, *, trained: bool = False
 ) -> tuple[torch.optim.Optimizer, dict[str, float]]:
     kind, defaults = OPTIMIZERS[name]
-    settings = dict(defaults) if learning_rate is None else {**defaults, "lr": float(learning_rate)}
+    usual = defaults["lr"] * (_LATE if trained else 1)
+    settings = {**defaults, "lr": usual if learning_rate is None else float(learning_rate)}
     return kind(network.parameters(), **settings), settings
 
 

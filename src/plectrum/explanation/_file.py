@@ -14,6 +14,7 @@ from plectrum.explanation._toy import toy_estimator, toy_rows
 _FRAME_SUFFIXES = {".csv", ".tsv", ".parquet", ".pq"}
 _TEXT_BYTES = 2_000_000  # how much of a text is read: one window needs no more
 _SENTENCE = 1_000  # words after which a text without line ends is cut
+_FEW_ROWS = 2_000  # enough to find a level that occurs twice
 
 
 def explain_file(
@@ -117,3 +118,15 @@ def _explain_text(
     return explain_window(
         sentences, word=word, optimizer=optimizer, learning_rate=learning_rate, random_state=seed
     )
+
+
+def explain_fitted(estimator: Any, frame: Any, target: str, *, step: str = "first") -> Explanation:
+    """Return one training step of a fitted estimator on rows of the frame that it was fitted on.
+
+    Rows without a target are passed over; the rest is as in :func:`explain`, with SGD.
+    """
+    import narwhals as nw
+
+    rows = frame.filter(~nw.col(target).is_null()).head(_FEW_ROWS)
+    told = explain(estimator, rows.drop(target), np.asarray(rows[target].to_list()), step=step)
+    return told.with_target(target)

@@ -17,7 +17,7 @@ _CHOICES: dict[str, Sequence[str]] = {
     "validation": ("random", "time", "group"),
 }
 _SHARES = ("dropout", "embedding_dropout", "unknown_rate", "validation_fraction")
-_COUNTS = ("min_count", "n_networks", "number_embedding_dim", "patience", "epochs", "batch_size")
+_COUNTS = ("min_count", "n_networks", "number_embedding_dim", "patience", "batch_size")
 
 
 def check_parameters(given: Mapping[str, Any], *, owner: str) -> None:
@@ -33,8 +33,12 @@ def check_parameters(given: Mapping[str, Any], *, owner: str) -> None:
         value = given[name]
         if value not in (None, "auto") and value < 1:
             raise ArgumentError(f"`{name}` of `{owner}` must be at least 1; got {value!r}. Raise it.")
-    for name in ("weight_decay", "table_decay"):
-        if given[name] < 0:
+    for name in (
+        "epochs",
+        "weight_decay",
+        "table_decay",
+    ):  # no epoch leaves the random start, to be explained
+        if given[name] != "auto" and given[name] < 0:
             raise ArgumentError(f"`{name}` of `{owner}` must be at least 0; got {given[name]!r}. Raise it.")
     if given["learning_rate"] <= 0:
         raise ArgumentError(
