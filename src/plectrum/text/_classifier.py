@@ -21,6 +21,7 @@ from plectrum.training._pair_plan import PairEpoch, PairListener, PairPlan
 from plectrum.training._pair_report import PairReporter, ProgressLine
 from plectrum.training._pair_tables import Floats, aligned_zeros
 from plectrum.training._pairs import n_threads_of
+from plectrum.vectors import Vectors
 
 _PIECE = 4096  # texts that a thread takes at once
 
@@ -144,6 +145,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):
         found = as_texts(texts, "TextClassifier.transform")
         rows = [self._lines.vector(one_line(text)) for text in found]
         return np.array(rows, np.float32).reshape(len(found), self._model.arguments["dim"])
+
+    @property
+    def vectors_(self) -> Vectors:
+        """The vectors of the words, with their counts; those of n-grams are not among them."""
+        check_is_fitted(self, "classes_")
+        model = self._model
+        rows = np.asarray(model.input_rows[np.arange(len(model.words))], np.float32)
+        return Vectors(model.words, rows, model.word_counts)
 
     # ---- files
 

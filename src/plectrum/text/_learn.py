@@ -51,7 +51,7 @@ def learn_words(
     vectors = model.vectors_
     model.save_model(run.path("model"))
     path = run.file_of(_NAME, room="vectors", suffix=".parquet")
-    _write_vectors(vectors, run.path(*path.split("/")))
+    write_vectors(vectors, run.path(*path.split("/")))
     run.record |= {
         "kind": "words",
         "estimator": type(model).__name__,
@@ -81,7 +81,8 @@ def learn_words(
     return run.record
 
 
-def _write_vectors(vectors: Vectors, path: Path) -> None:
+def write_vectors(vectors: Vectors, path: Path) -> None:
+    """Write vectors as the run folder has them: with their places on the plane of the page's map."""
     plane = vectors.project()
     record = formats.Record(list(vectors.keys), vectors.matrix, vectors.counts)
     formats.write(
