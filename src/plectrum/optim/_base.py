@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.parameter import Parameter
 
 from plectrum.errors import ArgumentError, OptimizerError
+from plectrum.kernels._pages import use_large_pages
 from plectrum.kernels.update import torch_ops
 from plectrum.kernels.update._step import STATES, Step
 from plectrum.optim import _gradients
@@ -99,6 +100,8 @@ class RowOptimizer(torch.optim.Optimizer):
         ledger = Ledger(p, self.state[p], series, catch_up)
         ledger.group, ledger.n_steps = group, self._steps_taken(p)
         adopt(p, ledger)
+        if p.device.type == "cpu":
+            use_large_pages(p.data_ptr(), p.numel() * p.element_size())
         ledger.hold(p, held_rows(p))
         self._tables[p] = ledger
         return ledger

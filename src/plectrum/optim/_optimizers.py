@@ -9,6 +9,7 @@ import torch
 from torch.nn.parameter import Parameter
 
 from plectrum.errors import ArgumentError, OptimizerError
+from plectrum.kernels._pages import use_large_pages
 from plectrum.kernels.update._step import Step
 from plectrum.optim._base import DENSE_BELOW, Group, RowOptimizer
 from plectrum.rows import Ledger
@@ -108,7 +109,10 @@ class _AdamBase(RowOptimizer):
 def state_like(p: Parameter) -> torch.Tensor:
     """Return zeros of the shape of the table, in the dtype its updates are computed in."""
     kind = torch.float64 if p.dtype == torch.float64 else torch.float32
-    return torch.zeros(p.shape, dtype=kind, device=p.device)
+    state = torch.zeros(p.shape, dtype=kind, device=p.device)
+    if state.device.type == "cpu":  # before anything is written to it
+        use_large_pages(state.data_ptr(), state.numel() * state.element_size())
+    return state
 
 
 class Adam(_AdamBase):

@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.nn.parameter import Parameter
 
 from plectrum.errors import ArgumentTypeError
+from plectrum.rows._bags import PoolRows, bags_of
 from plectrum.rows._gradient import write_out
 from plectrum.rows._ledger import Ledger
 
@@ -172,6 +173,10 @@ def _embedding_bag(input: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> 
     if isinstance(weight, Tensor) and not weight.is_floating_point():
         input, weight = weight, input  # noqa: A001
     _bring_ids_up_to_date(weight, input)
+    if isinstance(weight, RowParameter):
+        bags = bags_of(input, weight, kwargs)
+        if bags is not None:
+            return PoolRows.apply(weight, bags)  # type: ignore[no-untyped-call]
     has_row_gradient = kwargs.get("mode", "mean") != "max" and not kwargs.get("scale_grad_by_freq")
     kwargs["sparse"] = has_row_gradient
     return functional.embedding_bag(input, weight, **kwargs)

@@ -1,0 +1,213 @@
+"""One table: against torch's dense and sparse training and FBGEMM's sequence mode; exact against frozen rows.
+
+    python benchmarks/engine/one_table.py [sequence] [exact] [growth] [bags] [--rounds 15]
+
+Numbers are checked before anything is timed: exact AdamW against torch's dense AdamW after the very steps
+that are timed, frozen Adam against SparseAdam, SGD against torch's.
+"""
+
+import argparse
+import copy
+import gc
+
+import numpy as np
+import torch
+from _turns import report, take_turns, write_line, zipf_ids
+
+import plectrum.nn
+import plectrum.optim
+
+try:
+    from fbgemm_gpu.split_embedding_configs import EmbOptimType
+    from fbgemm_gpu.split_table_batched_embeddings_ops_common import EmbeddingLocation, PoolingMode
+    from fbgemm_gpu.split_table_batched_embeddings_ops_training import (
+        ComputeDevice,
+        SplitTableBatchedEmbeddingBagsCodegen,
+    )
+except ImportError:
+    EmbOptimType = None
+
+
+def fbgemm(n_rows, dim, kind, pooling):
+    peer = SplitTableBatchedEmbeddingBagsCodegen(
+        [(n_rows, dim, EmbeddingLocation.HOST, ComputeDevice.CPU)],
+        optimizer=kind,
+        learning_rate=1e-3,
+        eps=1e-8,
+        pooling_mode=pooling,
+    )
+    peer.init_embedding_weights_uniform(-0.1, 0.1)
+    return peer
+
+
+def training(layer, optimizer, batches, slope):
+    def train(k):
+        layer(batches[k % len(batches)]).backward(slope)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return train
+
+
+def assert_same_training(make_ours, make_theirs, batches, slope, tolerance):
+    """Both start alike and take three steps; raise unless the weights agree to the tolerance."""
+    a = torch.nn.Embedding(500, slope.shape[-1])
+    b = torch.nn.Embedding(500, slope.shape[-1], _weight=a.weight.detach().clone())
+    ours, (b, theirs) = make_ours(a), make_theirs(b)
+    small = [ids % 500 for ids in batches]
+    for k in range(3):
+        training(a, ours, small, slope)(k)
+        training(b, theirs, small, slope)(k)
+    worst = (a.weight.detach() - b.weight.detach()).abs().max() / b.weight.detach().abs().max()
+    assert worst < tolerance, f"the numbers differ by {worst:.2e} of the largest weight"
+
+
+def with_sparse(kind, **options):
+    def make(layer):
+        layer.sparse = True
+        return layer, kind(layer.parameters(), **options)
+
+    return make
+
+
+def sequence(rounds):
+    """500,000 x 64, 40,960 ids, no pooling."""
+    n_rows, dim, n_ids = 500_000, 64, 40_960
+    rng = np.random.default_rng(0)
+    batches = [torch.from_numpy(rng.integers(0, n_rows, n_ids)) for _ in range(4)]
+    slope = torch.randn(n_ids, dim)
+    assert_same_training(
+        lambda m: plectrum.optim.SGD(m, lr=0.1), with_sparse(torch.optim.SGD, lr=0.1), batches, slope, 1e-5
+    )
+    assert_same_training(
+        lambda m: plectrum.optim.Adam(m, absent_rows="frozen"),
+        with_sparse(torch.optim.SparseAdam),
+        batches,
+        slope,
+        1e-5,
+    )
+    results = []
+    for name, ours, theirs, bar in (
+        ("SGD", {}, torch.optim.SGD, 1.5),
+        ("Adam", {"absent_rows": "frozen"}, torch.optim.SparseAdam, 15),
+        ("Adagrad", {}, torch.optim.Adagrad, None),
+    ):
+        mine, other = torch.nn.Embedding(n_rows, dim), torch.nn.Embedding(n_rows, dim, sparse=True)
+        optimizer = getattr(plectrum.optim, name)(mine, lr=1e-3, **ours)
+        calls = {
+            "plectrum": training(mine, optimizer, batches, slope),
+            "torch sparse": training(other, theirs(other.parameters(), lr=1e-3), batches, slope),
+        }
+        if EmbOptimType is not None and name in {"SGD", "Adagrad"}:
+            kind = EmbOptimType.EXACT_SGD if name == "SGD" else EmbOptimType.EXACT_ADAGRAD
+            peer, offsets = fbgemm(n_rows, dim, kind, PoolingMode.NONE), torch.arange(n_ids + 1)
+            calls["FBGEMM"] = lambda k, peer=peer, offsets=offsets: peer(batches[k % 4], offsets).backward(
+                slope
+            )
+        pairs = {("torch sparse", "plectrum"): bar, ("FBGEMM", "plectrum"): 10}
+        results.append(
+            report(
+                f"{name}, 500,000 x 64, 40,960 ids", take_turns(calls, rounds), pairs, pairs if bar else None
+            )
+        )
+    return results
+
+
+def exact(rounds, n_rows=1_000_000):
+    """4,096 Zipf ids a step; 200 steps first, so that rows are behind by anything from 1 to 200."""
+    dim, n_ids = 64, 4096
+    rng = np.random.default_rng(0)
+    n_batches = 200 + rounds + 8
+    ids = zipf_ids(n_rows, n_ids * n_batches, rng).reshape(n_batches, n_ids)
+    slope = torch.randn(n_ids, dim)
+    options = {"lr": 1e-3, "weight_decay": 0.01}
+    start = torch.randn(n_rows, dim)
+    mine, frozen, dense = (torch.nn.Embedding(n_rows, dim, _weight=start.clone()) for _ in range(3))
+    ours = plectrum.optim.AdamW(mine, **options)
+    still = plectrum.optim.Adam(frozen, lr=1e-3, absent_rows="frozen")
+    theirs = torch.optim.AdamW(dense.parameters(), fused=True, **options)
+    steps = {
+        "plectrum exact": training(mine, ours, ids, slope),
+        "plectrum frozen": training(frozen, still, ids, slope),
+        "torch dense, fused": training(dense, theirs, ids, slope),
+    }
+    for k in range(200):
+        for step in steps.values():
+            step(k)
+    shifted = {name: (lambda k, step=step: step(200 + k)) for name, step in steps.items()}
+    pairs = {("torch dense, fused", "plectrum exact"): 100, ("plectrum exact", "plectrum frozen"): None}
+    found = report(f"AdamW, {n_rows:,} x 64, 4,096 Zipf ids", take_turns(shifted, rounds, 0), pairs, pairs)
+    apart = (mine.weight.detach() - dense.weight.detach()).abs().max() / dense.weight.detach().abs().max()
+    slower = found["ratios"]["plectrum frozen over plectrum exact"]
+    print(
+        f"  exact takes {slower:.2f}x the time of frozen (bar 2.5); numbers differ by {apart:.1e} (bar 1e-5)"
+    )
+    assert apart < 1e-5
+    return [found | {"difference_of_largest_weight": float(apart)}]
+
+
+def growth(rounds):
+    """Exact AdamW from 10,000 to 10,000,000 rows, and torch's dense AdamW as far as it is bearable."""
+    results = []
+    for n_rows in (10_000, 100_000, 1_000_000, 10_000_000):
+        dim, n_ids = 64, 4096
+        rng = np.random.default_rng(0)
+        ids = zipf_ids(n_rows, n_ids * 64, rng).reshape(64, n_ids)
+        slope = torch.randn(n_ids, dim)
+        layer = torch.nn.Embedding(n_rows, dim, _weight=torch.full((n_rows, dim), 0.1))
+        step = training(layer, plectrum.optim.AdamW(layer, dense_below=0), ids, slope)
+        results.append(
+            report(f"exact AdamW, {n_rows:,} rows", take_turns({"plectrum": step}, rounds * 3, 60))
+        )
+        del layer, step
+        gc.collect()
+    first, last = (results[k]["times"]["plectrum"]["median_ms"] for k in (1, 3))
+    print(f"  10,000,000 rows take {last / first:.2f}x the time of 100,000 (bar 1.5)")
+    return results
+
+
+def bags(rounds):
+    """100,000 rows, 4,096 bags of 20 ids: forward against torch, training against FBGEMM and torch sparse."""
+    n_rows, dim, n_bags, size = 100_000, 64, 4096, 20
+    rng = np.random.default_rng(0)
+    batches = [zipf_ids(n_rows, n_bags * size, rng).reshape(n_bags, size) for _ in range(4)]
+    slope = torch.randn(n_bags, dim)
+    offsets = torch.arange(0, n_bags * size + 1, size)
+    results = []
+    for name, bar in (("SGD", 1.3), ("RowwiseAdagrad", 1.3)):
+        mine = torch.nn.EmbeddingBag(n_rows, dim, mode="sum")
+        other = copy.deepcopy(mine)
+        other.sparse = True
+        optimizer = getattr(plectrum.optim, name)(mine, lr=1e-3)
+        torch.testing.assert_close(mine(batches[0]), other(batches[0]))
+        calls = {"plectrum": training(mine, optimizer, batches, slope)}
+        if name == "SGD":
+            theirs = torch.optim.SGD(other.parameters(), lr=1e-3)
+            calls["torch sparse"] = training(other, theirs, batches, slope)
+        if EmbOptimType is not None:
+            kind = EmbOptimType.EXACT_SGD if name == "SGD" else EmbOptimType.EXACT_ROWWISE_ADAGRAD
+            peer = fbgemm(n_rows, dim, kind, PoolingMode.SUM)
+            flat = [ids.reshape(-1) for ids in batches]
+            calls["FBGEMM"] = lambda k, peer=peer, flat=flat: peer(flat[k % 4], offsets).backward(slope)
+        pairs = {("FBGEMM", "plectrum"): bar, ("torch sparse", "plectrum"): None}
+        results.append(report(f"{name}, bags of 20", take_turns(calls, rounds * 2), pairs, pairs))
+    with torch.no_grad():
+        calls = {"plectrum": lambda k: mine(batches[k % 4]), "torch": lambda k: other(batches[k % 4])}
+        pairs = {("torch", "plectrum"): 1.0}
+        results.append(report("bags of 20, forward", take_turns(calls, rounds * 4), pairs, pairs))
+    return results
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("cases", nargs="*", default=["sequence", "exact", "growth", "bags"])
+    parser.add_argument("--rounds", type=int, default=15)
+    asked = parser.parse_args()
+    torch.set_num_threads(2)
+    for case in asked.cases:
+        results = {"sequence": sequence, "exact": exact, "growth": growth, "bags": bags}[case](asked.rounds)
+        write_line(f"engine_{case}", results, seed=0)
+
+
+if __name__ == "__main__":
+    main()

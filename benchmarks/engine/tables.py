@@ -1,0 +1,163 @@
+"""26 tables of a million rows: forward, backward and update, against FBGEMM's table-batched CPU code.
+
+    python benchmarks/engine/tables.py [--tables 26] [--rows 1000000] [--dim 64] [--batch 4096] [--rounds 20]
+
+Run it with a Python that has fbgemm-gpu-cpu 1.8.0 beside plectrum; without it only plectrum is measured. Both
+train the same memory, at FBGEMM's recommended settings (fused optimizer, its default bounds check off its hot
+path). First the numbers are checked: a step of each from the same start, on small tables.
+"""
+
+import argparse
+import gc
+
+import numpy as np
+import torch
+from _turns import report, take_turns, write_line, zipf_ids
+
+import plectrum.nn
+import plectrum.optim
+from plectrum.kernels._pages import use_large_pages
+
+try:
+    from fbgemm_gpu.split_embedding_configs import EmbOptimType
+    from fbgemm_gpu.split_table_batched_embeddings_ops_common import EmbeddingLocation, PoolingMode
+    from fbgemm_gpu.split_table_batched_embeddings_ops_training import (
+        ComputeDevice,
+        SplitTableBatchedEmbeddingBagsCodegen,
+    )
+except ImportError:
+    EmbOptimType = None
+
+
+def fbgemm(n_tables, n_rows, dim, optimizer, lr):
+    kind = EmbOptimType.EXACT_SGD if optimizer == "SGD" else EmbOptimType.EXACT_ROWWISE_ADAGRAD
+    tables = [(n_rows, dim, EmbeddingLocation.HOST, ComputeDevice.CPU)] * n_tables
+    peer = SplitTableBatchedEmbeddingBagsCodegen(
+        tables, optimizer=kind, learning_rate=lr, eps=1e-8, pooling_mode=PoolingMode.SUM
+    )
+    peer.init_embedding_weights_uniform(-0.1, 0.1)
+    return peer
+
+
+def plectrum_over(peer, n_tables, n_rows, dim, optimizer, lr):
+    """Our tables; over the peer's memory where there is a peer."""
+    layer = plectrum.nn.EmbeddingTables({str(t): (1, dim) for t in range(n_tables)})
+    for t in range(n_tables):
+        layer[str(t)].data = (
+            peer.split_embedding_weights()[t] if peer is not None else torch.rand(n_rows, dim) * 0.2 - 0.1
+        )
+    options = {"eps": 1e-8} if optimizer == "RowwiseAdagrad" else {}
+    return layer, getattr(plectrum.optim, optimizer)(layer, lr=lr, **options)
+
+
+def check(optimizer):
+    """Both take three steps from the same start on small tables; raise unless their numbers agree."""
+    peer = fbgemm(3, 100, 8, optimizer, 0.05)
+    layer, ours = plectrum_over(None, 3, 100, 8, optimizer, 0.05)
+    with torch.no_grad():
+        for t in range(3):
+            layer[str(t)].copy_(peer.split_embedding_weights()[t])
+    offsets = torch.arange(3 * 32 + 1)
+    for seed in range(3):
+        generator = torch.Generator().manual_seed(seed)
+        ids = torch.randint(0, 100, (32, 3), generator=generator)
+        slope = torch.randn(32, 24, generator=generator)
+        out = peer(ids.T.contiguous().reshape(-1), offsets)
+        mine = layer(ids)
+        torch.testing.assert_close(mine, out)
+        out.backward(slope)
+        mine.backward(slope)
+        ours.step()
+        ours.zero_grad()
+    for t in range(3):
+        torch.testing.assert_close(layer[str(t)].detach(), peer.split_embedding_weights()[t])
+
+
+def ceiling(layer, batches, n_tables, dim):
+    """Seconds to move the rows of the batch, both ways, at the best speed seen: torch's or a plain copy."""
+    n_rows = layer["0"].shape[0]
+    distinct = [[torch.unique(ids[:, t]) for t in range(n_tables)] for ids in batches]
+    room = torch.zeros(max(len(r) for rows in distinct for r in rows), dim)
+    weights = [layer[str(t)].detach() for t in range(n_tables)]
+
+    def by_index(k):
+        for table, rows in zip(weights, distinct[k % len(batches)], strict=True):
+            part = room[: len(rows)]
+            torch.index_select(table, 0, rows, out=part)
+            table.index_copy_(0, rows, part)
+
+    wide = torch.zeros(batches[0].shape[0], n_tables * dim)
+    from plectrum.rows._lookup import _gather
+
+    def plain(k):
+        _gather(batches[k % len(batches)], weights, [dim] * n_tables, wide)
+
+    times = take_turns({"index": by_index, "gather": plain}, 12)
+    moved = np.mean([2 * 4 * dim * sum(len(r) for r in rows) for rows in distinct])
+    copied = 2 * 4 * dim * n_tables * batches[0].shape[0]
+    speeds = {"index": moved / np.median(times["index"]), "gather": copied / np.median(times["gather"])}
+    assert n_rows == weights[0].shape[0]
+    return speeds, distinct
+
+
+def bytes_needed(distinct, batch, n_tables, dim, state_per_row):
+    """Rows out, gradients in, each distinct row and its state read and written: what a step must move."""
+    n_distinct = np.mean([sum(len(r) for r in rows) for rows in distinct])
+    forward = 4 * dim * (n_distinct + n_tables * batch)
+    return forward + 4 * dim * n_tables * batch + 2 * n_distinct * 4 * (dim + state_per_row)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    for name, default in (("tables", 26), ("rows", 1_000_000), ("dim", 64), ("batch", 4096), ("rounds", 20)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    asked = parser.parse_args()
+    torch.set_num_threads(2)
+    rng = np.random.default_rng(0)
+    sizes = (asked.tables, asked.rows, asked.dim)
+    batches = [
+        torch.stack([zipf_ids(asked.rows, asked.batch, rng) for _ in range(asked.tables)], 1)
+        for _ in range(4)
+    ]
+    flat = [ids.T.contiguous().reshape(-1) for ids in batches]
+    offsets = torch.arange(asked.tables * asked.batch + 1)
+    slope = torch.randn(asked.batch, asked.tables * asked.dim)
+    use_large_pages(slope.data_ptr(), slope.numel() * 4)
+    results = []
+    for optimizer, bar in (("RowwiseAdagrad", 1.6), ("SGD", 2.5)):
+        if EmbOptimType is not None:
+            check(optimizer)
+        peer = fbgemm(*sizes, optimizer, 1e-6) if EmbOptimType is not None else None
+        layer, ours = plectrum_over(peer, *sizes, optimizer, 1e-6)
+
+        def train(k, layer=layer, ours=ours):
+            layer(batches[k % 4]).backward(slope)
+            ours.step()
+            ours.zero_grad()
+
+        def train_peer(k, peer=peer):
+            peer(flat[k % 4], offsets).backward(slope)
+
+        calls = {"plectrum": train} | ({"FBGEMM": train_peer} if peer is not None else {})
+        seconds = take_turns(calls, asked.rounds, warm_up=4)
+        pair = ("FBGEMM", "plectrum")
+        found = report(f"{optimizer}, {sizes[0]} x {sizes[1]:,} x {sizes[2]}", seconds, [pair], {pair: bar})
+        speeds, distinct = ceiling(layer, batches, asked.tables, asked.dim)
+        needed = bytes_needed(distinct, asked.batch, asked.tables, asked.dim, optimizer != "SGD")
+        share = needed / max(speeds.values()) / np.median(seconds["plectrum"])
+        print(
+            f"  moves {needed / 1e6:.0f} MB; ceiling {max(speeds.values()) / 1e9:.1f} GB/s; {share:.0%} of it"
+        )
+        found |= {
+            "bytes": int(needed),
+            "ceiling_bytes_per_s": max(speeds.values()),
+            "share_of_ceiling": share,
+        }
+        results.append(found)
+        del peer, layer, ours, calls, train, train_peer
+        gc.collect()
+    write_line("engine_tables", results, seed=0, sizes=vars(asked))
+
+
+if __name__ == "__main__":
+    main()

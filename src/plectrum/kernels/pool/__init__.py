@@ -1,0 +1,1 @@
+"""Several rows summed or averaged into one vector: bags."""

@@ -1,0 +1,128 @@
+"""Bags of an adopted table: pooled in one pass, with a gradient that stays one vector per bag."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from plectrum.errors import RowOutOfRangeError
+from plectrum.kernels._threads import run_in_threads
+from plectrum.rows._behind import is_compiled
+from plectrum.rows._gradient import RowGradient, may_wait
+
+_ALONE_BELOW = 2**15  # numbers read before a second thread is woken
+
+
+class Bags(NamedTuple):
+    """Ids, flat; where each bag begins and ends; a factor per id; how they are pooled."""
+
+    ids: Tensor  # int64 (n,)
+    bounds: Tensor  # int64 (n_bags + 1,)
+    scale: Tensor | None  # (n,)
+    mode: str
+    padding: int
+
+
+def bags_of(ids: Tensor, table: Tensor, options: dict[str, Any]) -> Bags | None:
+    """Return the bags that `functional.embedding_bag` was asked for; None for those that are left to torch.
+
+    Left to torch: the maximum, rows cut to a norm, gradients scaled by frequency or wanted for the
+    weights, other dtypes and devices, and whatever torch will refuse.
+    """
+    weights, offsets = options.get("per_sample_weights"), options.get("offsets")
+    mode = options.get("mode", "mean")
+    unusual = (
+        options.get("max_norm") is not None
+        or options.get("scale_grad_by_freq")
+        or mode not in {"sum", "mean"}
+        or (weights is not None and (weights.requires_grad or mode == "mean" or weights.dtype != table.dtype))
+        or torch.compiler.is_compiling()
+    )
+    if unusual or not is_compiled(table) or not table.is_contiguous() or ids.device.type != "cpu":
+        return None
+    bounds = _bounds(ids, offsets, bool(options.get("include_last_offset")))
+    if bounds is None or (weights is not None and weights.shape != ids.shape):
+        return None
+    padding = options.get("padding_idx")
+    if padding is not None and padding < 0:
+        padding += table.shape[0]
+    scale = None if weights is None else weights.detach().reshape(-1).contiguous()
+    return Bags(ids.reshape(-1).long().contiguous(), bounds, scale, mode, -1 if padding is None else padding)
+
+
+def _bounds(ids: Tensor, offsets: Tensor | None, has_last: bool) -> Tensor | None:
+    if ids.dim() == 2 and offsets is None:
+        size = ids.shape[1]
+        return (
+            torch.arange(0, ids.shape[0] * size + 1, size) if size else torch.zeros(1 + ids.shape[0]).long()
+        )
+    if ids.dim() != 1 or offsets is None or offsets.dim() != 1 or not offsets.numel():
+        return None
+    bounds = offsets.long() if has_last else torch.cat([offsets.long(), torch.tensor([ids.shape[0]])])
+    rises = bool((bounds.diff() >= 0).all()) and int(bounds[0]) == 0
+    return bounds.contiguous() if rises and int(bounds[-1]) == ids.shape[0] else None
+
+
+class PoolRows(torch.autograd.Function):
+    """Pooling, whose gradient is kept as one vector per bag where nothing can tell."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, bags: Bags) -> Tensor:
+        """Return one vector per bag, shape (n_bags, embedding_dim)."""
+        ctx.table, ctx.bags = table, bags
+        return _pool(table, bags)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None]:
+        """Return the gradient of the table, or None when the ledger keeps it."""
+        with torch._C.DisableTorchFunctionSubclass():
+            table = ctx.table
+            part = _gradient(ctx.bags, gradient if torch.is_grad_enabled() else gradient.contiguous())
+            if may_wait(ctx, 0, table):
+                table._ledger.waiting.append(part)
+                return None, None
+            return part.as_sparse(table), None
+
+
+def _pool(table: Tensor, bags: Bags) -> Tensor:
+    from plectrum.kernels.pool import cpu
+
+    n_bags, dim, n = len(bags.bounds) - 1, table.shape[1], len(bags.ids)
+    out = torch.empty((n_bags, dim), dtype=table.dtype)
+    scale_at = 0 if bags.scale is None else bags.scale.data_ptr()
+    call = (
+        *(table.data_ptr(), table.shape[0], dim, bags.ids.data_ptr(), n, bags.bounds.numpy(), scale_at),
+        *(bags.mode == "mean", bags.padding, out.numpy(), out.data_ptr()),
+    )
+    n_threads = torch.get_num_threads()
+    n_parts = 1 if n * dim < _ALONE_BELOW else 2 * n_threads
+    parts = [(*call, n_bags * k // n_parts, n_bags * (k + 1) // n_parts) for k in range(n_parts)]
+    bad = max(run_in_threads(cpu.pool_range, parts, n_threads))
+    if bad >= 0:
+        wrong = ((bags.ids < 0) | (bags.ids >= table.shape[0])).nonzero()[:, 0]
+        raise RowOutOfRangeError(
+            owner="a table of bags",
+            value=int(bags.ids[wrong[0]]),
+            position=(int(wrong[0]),),
+            n_bad=len(wrong),
+            n_values=n,
+            n_rows=table.shape[0],
+        )
+    return out
+
+
+def _gradient(bags: Bags, gradient: Tensor) -> RowGradient:
+    """Return what each id's row receives: its bag's gradient, scaled."""
+    lengths = bags.bounds.diff()
+    bag_of = torch.repeat_interleave(lengths)
+    ids, scale = bags.ids, bags.scale
+    if bags.padding >= 0:
+        counted = ids != bags.padding
+        ids, bag_of = ids[counted], bag_of[counted]
+        scale = None if scale is None else scale[counted]
+        lengths = torch.bincount(bag_of, minlength=len(lengths))
+    if bags.mode == "mean":
+        scale = (1.0 / lengths.clamp(min=1)).to(gradient.dtype)[bag_of]
+    return RowGradient(ids, gradient, bag_of, scale)
