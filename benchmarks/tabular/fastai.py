@@ -36,7 +36,7 @@ ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "data"
 RESULTS = ROOT / "benchmarks" / "results" / "tabular_fastai.jsonl"
 LAYERS, EPOCHS = [200, 100], 5
-GRID = [(bs, lr) for bs in (64, 256, 1024) for lr in (1e-3, 1e-2)]
+GRID = [(bs, lr) for bs in (1024, 256, 64) for lr in (1e-2, 1e-3)]
 PEER_SETTINGS = {
     "adult": {"batch_size": 64, "learning_rate": 1e-3},
     "flights": {"batch_size": 64, "learning_rate": 1e-3},

@@ -95,3 +95,13 @@ def test_turning_uses_the_shared_keys_alone():
     moved = Vectors(["z", *"fedcb"], np.vstack([[9.0, 9.0], goal.matrix[[5, 4, 3, 2, 1]] @ turn]))
     back = turn_to(moved, goal)
     assert np.allclose([back[k] for k in "bcdef"], [goal[k] for k in "bcdef"])
+
+
+def test_a_part_of_a_date_that_never_varies_in_a_fold_is_no_obstacle():
+    frame, y = make_shop_frame()
+    frame["day"] = frame["day"].sort_values().to_numpy()
+    frame["day"] = np.where(np.arange(len(frame)) < 160, np.datetime64("2024-01-05"), frame["day"])
+    encoder = small(EmbeddingEncoder, embedding_dim=2, cv=KFold(3))
+    output = encoder.fit_transform(frame, y)
+    assert output.shape == (len(frame), len(encoder.get_feature_names_out()))
+    assert np.isfinite(output).all()

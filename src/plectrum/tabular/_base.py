@@ -249,7 +249,9 @@ class EmbeddingModel(BaseEstimator):
         )
         n_levels = {column.name: len(column.vocabulary) for column in plan.tables}
         sources = {column.name: column.source for column in plan.tables}
-        dims = choose_embedding_dims(self.embedding_dim, n_levels, sources, owner=owner)
+        dims = choose_embedding_dims(
+            self.embedding_dim, n_levels, sources, owner=owner, dates=plan.date_parts
+        )
         for column in plan.tables:
             column.embedding_dim = dims[column.name]
         return plan

@@ -1,6 +1,6 @@
 """Sizes that are chosen when the user does not: of the rows of a table, of batches, of a training."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,19 +26,26 @@ def default_embedding_dim(n_levels: int) -> int:
 
 
 def choose_embedding_dims(
-    given: Any, n_levels: Mapping[str, int], sources: Mapping[str, str], *, owner: str
+    given: Any,
+    n_levels: Mapping[str, int],
+    sources: Mapping[str, str],
+    *,
+    owner: str,
+    dates: Iterable[str] = (),
 ) -> dict[str, int]:
     """Return the dim of each table: by the rule ("auto"), one for all (an int), or by name (a mapping).
 
     A mapping may name a table ("date_month") or the column it comes from ("date"); the rest follow the rule.
+    Parts of `dates` may be named that have no table, since they do not vary in these rows.
     """
     if isinstance(given, str) and given == "auto":
         given = {}
     if not isinstance(given, Mapping):
         _check_dim(given, owner, None)
         return dict.fromkeys(n_levels, int(given))
+    parts = tuple(f"{date}_" for date in dates)
     for name, dim in given.items():
-        if name not in n_levels and name not in sources.values():
+        if name not in n_levels and name not in sources.values() and not str(name).startswith(parts):
             raise ArgumentError(
                 f"`embedding_dim` of `{owner}` must name categorical columns, which are "
                 f"{', '.join(map(repr, n_levels)) or 'none here'}; got {name!r}. Correct the name, or make "
