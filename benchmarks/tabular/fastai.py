@@ -1,6 +1,7 @@
 """The estimators against fastai's tabular learner: same rows, columns, hidden layers and epochs.
 
-    python benchmarks/tabular/fastai.py --peer /path/to/python/with/fastai [--data adult flights] [--seeds 5]
+    python benchmarks/tabular/fastai.py --peer /path/to/python/with/fastai [--data adult flights] [--seeds 0 1
+    2 3 4]
 
 Adult (needs ../shared/data/tabular): who earns more than 50,000; trained on adult.data, tested on adult.test.
 Flights (examples/data): the air time from carrier, tail number, origin, destination, hour and date; whole
@@ -11,7 +12,8 @@ epoch, taking turns in who comes first; both have all the machine's cores. Repor
 (log loss; squared error in units of the target's variance), the mean paired difference with its standard
 error, and how soon each reaches the peer's final validation loss, counted from the frame in memory. The
 peer's batch size and learning rate are the best of a small grid for its validation loss on the first seed
-(``--tune`` prints the grid anew); ours are the defaults of the estimators.
+(``--tune`` prints the grid anew); ours are the defaults of the estimators. Each run is a line of the results;
+the summary is over the latest commit's lines.
 """
 
 import argparse
@@ -21,7 +23,6 @@ import os
 import platform
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -171,43 +172,62 @@ def tune(name, peer, folder):
         )
 
 
-def compare(name, peer, seeds, folder):
-    rows = []
-    for seed in range(seeds):
-        data = READERS[name](seed)
-        runs = {
-            "ours": lambda data=data, seed=seed: run_ours(data, seed),
-            "fastai": lambda data=data, seed=seed: run_peer(peer, data, seed, PEER_SETTINGS[name], folder),
-        }
-        order = ["ours", "fastai"] if seed % 2 == 0 else ["fastai", "ours"]
-        done = {who: runs[who]() for who in order}
-        goal = done["fastai"]["epochs"][-1]["valid_loss"]
-        row = {who: done[who]["test_loss"] for who in runs}
-        row |= {f"{who}_seconds": done[who]["seconds"] for who in runs}
-        row |= {f"{who}_valid": done[who]["epochs"][-1]["valid_loss"] for who in runs}
-        row["to_goal"] = seconds_to(done["ours"]["epochs"], goal)
-        row["fastai_to_goal"] = done["fastai"]["epochs"][-1]["seconds"]
-        rows.append(row)
-        print(name, "seed", seed, {k: v if v is None else round(v, 5) for k, v in row.items()}, flush=True)
-    return rows
+def compare(name, peer, seed, folder):
+    data = READERS[name](seed)
+    runs = {
+        "ours": lambda: run_ours(data, seed),
+        "fastai": lambda: run_peer(peer, data, seed, PEER_SETTINGS[name], folder),
+    }
+    order = ["ours", "fastai"] if seed % 2 == 0 else ["fastai", "ours"]
+    done = {who: runs[who]() for who in order}
+    goal = done["fastai"]["epochs"][-1]["valid_loss"]
+    row = {"seed": seed} | {f"{who}_test_loss": done[who]["test_loss"] for who in runs}
+    row |= {f"{who}_valid_loss": done[who]["epochs"][-1]["valid_loss"] for who in runs}
+    row |= {f"{who}_seconds": done[who]["seconds"] for who in runs}
+    row["ours_seconds_to_goal"] = seconds_to(done["ours"]["epochs"], goal)
+    row["fastai_seconds_to_goal"] = done["fastai"]["epochs"][-1]["seconds"]
+    print(name, {k: round(v, 5) if isinstance(v, float) else v for k, v in row.items()}, flush=True)
+    return row
 
 
 def summarise(name, rows):
-    differences = [row["ours"] - row["fastai"] for row in rows]
-    mean, error = statistics.mean(differences), statistics.stdev(differences) / len(rows) ** 0.5
-    times = [row["to_goal"] / row["fastai_to_goal"] for row in rows if row["to_goal"] is not None]
-    reached = len(times)
-    share = statistics.median(times) if times else None
-    spread = f"{share:.3f} of its time (median; {min(times):.3f} to {max(times):.3f})" if times else "no time"
-    ok = mean <= error and reached == len(rows) and max(times) <= 1 / 3
-    print(
-        f"{name}: test loss ours {statistics.mean(r['ours'] for r in rows):.5f}, fastai "
-        f"{statistics.mean(r['fastai'] for r in rows):.5f}; difference {mean:+.5f} +- {error:.5f} (standard "
-        f"error); fastai's final validation loss reached in {reached} of {len(rows)} runs, in {spread}: "
-        f"{'met' if ok else 'NOT MET'}"
+    differences = [row["ours_test_loss"] - row["fastai_test_loss"] for row in rows]
+    mean = statistics.mean(differences)
+    error = statistics.stdev(differences) / len(rows) ** 0.5 if len(rows) > 1 else float("inf")
+    reached = [row for row in rows if row["ours_seconds_to_goal"] is not None]
+    times = [row["ours_seconds_to_goal"] / row["fastai_seconds_to_goal"] for row in reached]
+    median = statistics.median(times) if times else float("inf")
+    spread = (
+        f"{median:.3f} of its time (median; {min(times):.3f} to {max(times):.3f})" if times else "no time"
     )
-    return {"difference": mean, "standard_error": error, "reached": reached, "time_share_median": share,
-            "time_shares": times, "met": ok}  # fmt: skip
+    met = mean <= error and len(reached) == len(rows) and max(times) <= 1 / 3
+    print(
+        f"{name}, {len(rows)} seeds: test loss ours "
+        f"{statistics.mean(r['ours_test_loss'] for r in rows):.5f}, fastai "
+        f"{statistics.mean(r['fastai_test_loss'] for r in rows):.5f}; difference {mean:+.5f} +- {error:.5f} "
+        f"(standard error); fastai's final validation loss reached in {len(reached)} of {len(rows)} runs, in "
+        f"{spread}: {'met' if met else 'NOT MET'}"
+    )
+
+
+def record(name, row, versions):
+    commit = subprocess.run(COMMIT, cwd=ROOT, capture_output=True, text=True, check=False)
+    line = {
+        "benchmark": "tabular_fastai", "data": name, "commit": commit.stdout.strip(), "epochs": EPOCHS,
+        "layers": LAYERS, "peer_settings": PEER_SETTINGS[name], **row, "versions": versions,
+        "cores": os.cpu_count(), "threads": torch.get_num_threads(),
+    }  # fmt: skip
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    with RESULTS.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def recorded(name):
+    """The lines of the latest commit for this data, the last one of each seed."""
+    lines = [json.loads(line) for line in RESULTS.read_text(encoding="utf-8").splitlines()]
+    lines = [line for line in lines if line["data"] == name]
+    lines = [line for line in lines if line["commit"] == lines[-1]["commit"]]
+    return list({line["seed"]: line for line in lines}.values())
 
 
 def main():
@@ -215,34 +235,26 @@ def main():
     default = os.environ.get("PLECTRUM_PEER_PYTHON")
     parser.add_argument("--peer", default=default, help="an interpreter with fastai")
     parser.add_argument("--data", nargs="+", default=list(READERS), choices=list(READERS))
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--tune", action="store_true")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2, 3, 4])
+    parser.add_argument("--tune", action="store_true", help="try the peer's settings on the first seed")
     given = parser.parse_args()
     if not given.peer:
         raise SystemExit("give --peer, an interpreter that has fastai, or set PLECTRUM_PEER_PYTHON")
     version = [given.peer, "-c", "import fastai, torch; print(fastai.__version__, torch.__version__)"]
     peer_versions = subprocess.run(version, capture_output=True, text=True, check=True).stdout.split()
-    with tempfile.TemporaryDirectory() as name:
-        for dataset in given.data:
+    versions = {
+        "python": platform.python_version(), "plectrum": plectrum.__version__, "torch": torch.__version__,
+        "fastai": peer_versions[0], "peer_torch": peer_versions[1],
+    }  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        for name in given.data:
             if given.tune:
-                tune(dataset, given.peer, Path(name))
+                tune(name, given.peer, Path(folder))
                 continue
-            rows = compare(dataset, given.peer, given.seeds, Path(name))
-            summary = summarise(dataset, rows)
-            commit = subprocess.run(COMMIT, cwd=ROOT, capture_output=True, text=True, check=False)
-            line = {
-                "benchmark": "tabular_fastai", "data": dataset, "commit": commit.stdout.strip(),
-                "epochs": EPOCHS, "layers": LAYERS, "peer_settings": PEER_SETTINGS[dataset],
-                "runs": rows, **summary,
-                "versions": {"python": platform.python_version(), "plectrum": plectrum.__version__,
-                             "torch": torch.__version__, "fastai": peer_versions[0],
-                             "peer_torch": peer_versions[1]},
-                "cores": os.cpu_count(),
-            }  # fmt: skip
-            RESULTS.parent.mkdir(parents=True, exist_ok=True)
-            with RESULTS.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+            for seed in given.seeds:
+                record(name, compare(name, given.peer, seed, Path(folder)), versions)
+            summarise(name, recorded(name))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
