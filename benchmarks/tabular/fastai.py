@@ -40,7 +40,7 @@ LAYERS, EPOCHS = [200, 100], 5
 GRID = [(bs, lr) for bs in (1024, 256, 64) for lr in (1e-2, 1e-3)]
 PEER_SETTINGS = {
     "adult": {"batch_size": 64, "learning_rate": 1e-3},
-    "flights": {"batch_size": 64, "learning_rate": 1e-3},
+    "flights": {"batch_size": 1024, "learning_rate": 1e-2},
 }
 ADULT_COLUMNS = [
     "age",
