@@ -67,3 +67,13 @@ def test_trimming_needs_rows_to_judge_by():
     with pytest.raises(ArgumentError, match="must be given"):
         model.trim()
     assert model.trim(X=frame, y=y).n_features_in_ == 4
+
+
+def test_a_warm_start_of_a_trimmed_estimator_leaves_the_original_alone():
+    frame, y = make_shop_frame()
+    model = small(EmbeddingRegressor, warm_start=True).fit(frame, y)
+    trimmed = model.trim(0.1)
+    trimmed.fit(frame.assign(shop="new"), y)
+    assert "new" in trimmed.vectors_["shop"]
+    assert "new" not in {*model.columns_.tables[0].vocabulary.keys}
+    assert np.isfinite(model.predict(frame)).all()

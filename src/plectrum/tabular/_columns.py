@@ -1,5 +1,6 @@
 """Columns of a frame -> ids for the tables and numbers for the network."""
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -117,10 +118,10 @@ class ColumnPlan:
             for name, role, values in self._parts(frame, source):
                 if role == "table":
                     series = nw.from_native(values, series_only=True)
-                    frequent = (
-                        Vocabulary.learn(values, min_count=min_count).encode(values) > _LAST_RESERVED_ROW
-                    )
-                    by_name[name].vocabulary.add(series[np.flatnonzero(frequent)].to_native())
+                    rows = Vocabulary.learn(values, min_count=min_count).encode(values)
+                    grown = copy.deepcopy(by_name[name].vocabulary)  # a trimmed estimator may share it
+                    grown.add(series[np.flatnonzero(rows > _LAST_RESERVED_ROW)].to_native())
+                    by_name[name].vocabulary = grown
 
     @property
     def n_marks(self) -> int:
