@@ -1,5 +1,6 @@
 """The `plectrum` command: its parts, one line each."""
 
+import os
 from typing import Annotated
 
 import typer
@@ -59,4 +60,8 @@ def _options(
 
 def main() -> None:
     """Run the command line; ends the process with the exit code."""
+    # Read when torch and scikit-learn are loaded, later. Their threads would otherwise spin while they wait
+    # for one another: where the cores are shared with other programs, that makes a training several times
+    # slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app(prog_name="plectrum")
