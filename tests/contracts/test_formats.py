@@ -2,6 +2,7 @@
 
 import random
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -178,7 +179,7 @@ def test_truncation_at_every_byte_is_a_clear_error_or_whole_rows(name, place):
 def test_random_damage_never_crashes_a_reader(name, place):
     raw = written(name, place, some_record(4, 3)).read_bytes()
     rng = random.Random(0)
-    for _ in range(400):
+    for _ in range(250):
         damaged = bytearray(raw)
         for _ in range(rng.choice([1, 1, 2, 8])):
             where = rng.randrange(len(damaged))
@@ -252,3 +253,17 @@ def test_damage_to_any_file_of_a_folder_never_crashes_a_reader(name, place):
         file.unlink()
         read_or_refuse(name, place)
         file.write_bytes(raw)
+
+
+def test_the_guide_lists_every_format_and_its_suffixes():
+    guide = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    rows = {
+        line.split("`")[1]: line
+        for line in guide.splitlines()
+        if line.startswith("| `") and "format=" not in line
+    }
+    assert sorted(rows) == sorted(FORMATS)
+    for name, known in FORMATS.items():
+        assert all(f"`{suffix}`" in rows[name] for suffix in known.suffixes)
+        assert ("read only" in rows[name]) == (known.write is None)
+        assert ("folder" in rows[name]) == (known.layout == "folder")

@@ -85,20 +85,14 @@ def read_lines(
     Memory: the matrix, the keys, and about 1 MB per processor.
     """
     keys: list[str] = []
-    trusted = n_rows if source.size is not None and wanted.keys is None else None
-    store = RowStore(dim, 0 if trusted is None else wanted.rows_to_read(trusted))
+    store = RowStore(dim, _rows_to_expect(source, wanted, n_rows))
     n_seen, line = 0, first_line
     for piece in _whole_lines(source, head):
         found, rows, n_lines = _parse(source, piece, dim, line)
         line += n_lines
         n_seen += len(found)
-        if wanted.limit is not None and n_seen > wanted.limit:
-            n_left = len(found) - (n_seen - wanted.limit)
-            found, rows = found[:n_left], rows[:n_left]
-        if wanted.keys is not None:
-            at = [row for row, key in enumerate(found) if wanted.has(key)]
-            found, rows = [found[row] for row in at], rows[at]
-        elif n_rows is None and source.size is not None and wanted.limit is None and store.n == 0:
+        found, rows = _of_these_wanted(wanted, found, rows, n_seen)
+        if store.n == 0 and source.size is not None and n_rows is None and wanted.everything:
             # As many rows as the first lines promise, and half as many again.
             store.reserve(int(len(found) * source.size / source.position * 1.5))
         keys += found
@@ -106,12 +100,31 @@ def read_lines(
         if wanted.limit is not None and n_seen >= wanted.limit:
             return keys, store.finish()
         if n_rows is not None and n_seen > n_rows:
-            raise damaged(
-                source.path, line, f"{n_rows:,} rows, as the header says", f"more: {n_seen:,}", unit="line"
-            )
-    if n_rows is not None and n_seen < n_rows:
-        raise damaged(source.path, line, f"{n_rows:,} rows, as the header says", f"{n_seen:,}", unit="line")
+            break
+    if n_rows is not None and n_seen != n_rows:
+        got = f"more: {n_seen:,}" if n_seen > n_rows else f"{n_seen:,}"
+        raise damaged(source.path, line, f"{n_rows:,} rows, as the header says", got, unit="line")
     return keys, store.finish()
+
+
+def _rows_to_expect(source: Source, wanted: Wanted, n_rows: int | None) -> int:
+    """How many rows to make room for at once: what a header says, if the file is known to be long enough."""
+    if n_rows is None or source.size is None or wanted.keys is not None:
+        return 0
+    return wanted.rows_to_read(n_rows)
+
+
+def _of_these_wanted(
+    wanted: Wanted, found: list[str], rows: NDArray[np.float32], n_seen: int
+) -> tuple[list[str], NDArray[np.float32]]:
+    """Return the keys and rows of a piece that are wanted, `n_seen` being the file's rows up to its end."""
+    if wanted.limit is not None and n_seen > wanted.limit:
+        n_left = len(found) - (n_seen - wanted.limit)
+        found, rows = found[:n_left], rows[:n_left]
+    if wanted.keys is not None:
+        at = [row for row, key in enumerate(found) if wanted.has(key)]
+        found, rows = [found[row] for row in at], rows[at]
+    return found, rows
 
 
 def _whole_lines(source: Source, head: bytes) -> Iterator[NDArray[np.uint8]]:
