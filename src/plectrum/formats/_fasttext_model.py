@@ -237,32 +237,32 @@ def _read_dictionary(
         raise damaged(
             cursor.path, at, expected, f"{n_words:,} words, {n_labels:,} labels, {cursor.left():,} bytes"
         )
-    entries, counts = [], np.empty(size, np.int64)
-    raw = cursor.raw
-    for row in range(size):
-        at = cursor.at
-        end = _end_of_token(raw, at)
-        if end < 0:
-            raise damaged(
-                cursor.path, at, f"entry {row:,} of the dictionary, a token and a zero byte", "no zero byte"
-            )
-        entries.append(raw[at:end].tobytes().decode("utf-8", "surrogateescape"))
-        cursor.at = end + 1
-        counts[row], kind = cursor.unpack("qb", f"entry {row:,} of the dictionary")
-        if kind != (row >= n_words):
-            raise damaged(
-                cursor.path, cursor.at - 1, "words (0) before labels (1)", f"type {kind} at entry {row:,}"
-            )
+    entries, counts, kinds = _read_entries(cursor, size)
+    wrong = np.flatnonzero(kinds != (np.arange(size) >= n_words))
+    if len(wrong):
+        row = int(wrong[0])
+        raise damaged(
+            cursor.path, at, "words (0) before labels (1)", f"type {int(kinds[row])} at entry {row:,}"
+        )
     return entries[:n_words], entries[n_words:], counts, _read_pruning(cursor, n_pruned)
 
 
-def _end_of_token(raw: NDArray[np.uint8], at: int) -> int:
-    """Return where the next zero byte stands, -1 when there is none within the length of a token."""
-    for step in (64, _LONGEST_TOKEN + 1):
-        found = np.flatnonzero(raw[at : at + step] == 0)
-        if len(found):
-            return at + int(found[0])
-    return -1
+def _read_entries(cursor: _Cursor, size: int) -> tuple[list[str], NDArray[np.int64], NDArray[np.uint8]]:
+    """Return the tokens of the dictionary, their counts and their types."""
+    from plectrum.kernels.parse_text import cpu
+
+    starts, ends = np.empty(size, np.int64), np.empty(size, np.int64)
+    n_whole, at = cpu.split_entries(cursor.raw, cursor.at, _LONGEST_TOKEN, starts, ends, 9)
+    if n_whole < size:
+        expected = f"entry {n_whole:,} of the dictionary: a token, a zero byte, a count and a type"
+        raise damaged(cursor.path, at, expected, f"{cursor.raw[at : at + 16].tobytes()!r}")
+    view = cursor.raw[cursor.at : at].tobytes()
+    places = zip((starts - cursor.at).tolist(), (ends - cursor.at).tolist(), strict=True)
+    tokens = [view[a:b].decode("utf-8", "surrogateescape") for a, b in places]
+    counts = cursor.raw[ends[:, None] + np.arange(1, 9)].view("<i8").reshape(size)
+    kinds = cursor.raw[ends + 9]
+    cursor.at = at
+    return tokens, counts, kinds
 
 
 def _read_pruning(cursor: _Cursor, n_pruned: int) -> NDArray[np.int64] | None:

@@ -27,7 +27,8 @@ class TextKeys(Sequence[str]):
         self._blob, self._ends, self._path = blob, ends, path
         self._decoded: list[str] | None = None
 
-    def _keys(self) -> list[str]:
+    def tolist(self) -> list[str]:
+        """Return the keys as a list, the same one each time."""
         if self._decoded is None:
             self._decoded = self._decode()
         return self._decoded
@@ -65,10 +66,10 @@ class TextKeys(Sequence[str]):
     @overload
     def __getitem__(self, index: slice) -> list[str]: ...
     def __getitem__(self, index: int | slice) -> str | list[str]:
-        return self._keys()[index]
+        return self.tolist()[index]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._keys())
+        return iter(self.tolist())
 
     def __eq__(self, other: object) -> bool:
         return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented

@@ -1,7 +1,7 @@
 """Key to row for a fixed list of keys: a plain dictionary for text, a Vocabulary for everything else."""
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +36,11 @@ class KeyIndex:
             self._text_rows()
 
     @property
-    def keys(self) -> Sequence[Hashable]:
+    def keys(self) -> list[Hashable]:
         """The keys in the order of their rows."""
-        return self._keys
+        if isinstance(self._keys, TextKeys):
+            return cast(list[Hashable], self._keys.tolist())
+        return cast(list[Hashable], self._keys)
 
     @property
     def vocabulary(self) -> Vocabulary:

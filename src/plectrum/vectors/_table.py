@@ -46,7 +46,7 @@ class Table:
     # ------------------------------------------------------------------------------ what is there
 
     @property
-    def keys(self) -> Sequence[Key]:
+    def keys(self) -> list[Key]:
         """The keys, in the order of the rows."""
         return self._index.keys
 

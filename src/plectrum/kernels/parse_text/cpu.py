@@ -225,3 +225,34 @@ def split_records(raw, stop, dim, matrix, first_row, n_wanted, keys, key_ends):
         p = end + 1 + width
         row += 1
     return row, p
+
+
+@compiled()
+def split_entries(raw, start, longest, token_starts, token_ends, width):
+    """Find the tokens of entries that each are a token, a zero byte, and `width` bytes.
+
+    Parameters
+    ----------
+    raw : (n_bytes,) uint8
+    start : int
+        Where the first entry stands.
+    longest : int
+        How many bytes a token may have.
+    token_starts, token_ends : (n_entries,) int64, written
+
+    Returns
+    -------
+    n_whole, position
+        How many entries are whole, and where the first begins that is not, or what is behind the last.
+    """
+    p = start
+    for entry in range(len(token_starts)):
+        end = p
+        while end < len(raw) and raw[end] != 0 and end - p <= longest:
+            end += 1
+        if end + 1 + width > len(raw) or raw[end] != 0:
+            return entry, p
+        token_starts[entry] = p
+        token_ends[entry] = end
+        p = end + 1 + width
+    return len(token_starts), p
