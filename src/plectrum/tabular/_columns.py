@@ -82,6 +82,7 @@ class ColumnPlan:
     date_parts: dict[str, list[str]] = field(
         default_factory=dict
     )  # date column -> its parts that have tables
+    date_spellings: dict[str, str] = field(default_factory=dict)  # date column of text -> how it is written
 
     @classmethod
     def learn(
@@ -99,6 +100,9 @@ class ColumnPlan:
         for source in plan.sources:
             if kinds[source][0] == "date":
                 plan.date_parts[source] = list(frames.date_parts(frame[source]))
+                spelling = frames.date_spelling(frame[source])
+                if spelling is not None:
+                    plan.date_spellings[source] = spelling
             for name, role, values in plan._parts(frame, source):
                 if role == "table":
                     vocabulary = Vocabulary.learn(values, min_count=min_count)
@@ -174,10 +178,11 @@ class ColumnPlan:
         if kind == "categorical":
             yield source, "table", series.to_native()
         elif kind == "date":
-            expanded = frames.expand_date(series, parts=self.date_parts[source])
+            spelling = self.date_spellings.get(source)
+            expanded = frames.expand_date(series, parts=self.date_parts[source], spelling=spelling)
             for name in expanded.columns:
                 yield name, "table", expanded[name].to_native()
-            yield f"{source}_days", "number", _to_days(series)
+            yield f"{source}_days", "number", _to_days(series, spelling)
         else:
             yield source, "number", _to_floats(series, source)
 
@@ -187,6 +192,7 @@ class ColumnPlan:
             "sources": self.sources,
             "kinds": {name: list(kind) for name, kind in self.kinds.items()},
             "date_parts": self.date_parts,
+            "date_spellings": self.date_spellings,
             "tables": [
                 {
                     "name": column.name,
@@ -234,7 +240,14 @@ class ColumnPlan:
             for number in record["numbers"]
         ]
         kinds = {name: (kind, why) for name, (kind, why) in record["kinds"].items()}
-        return cls(list(record["sources"]), kinds, tables, numbers, dict(record["date_parts"]))
+        return cls(
+            list(record["sources"]),
+            kinds,
+            tables,
+            numbers,
+            dict(record["date_parts"]),
+            dict(record.get("date_spellings", {})),
+        )
 
 
 def _to_floats(series: "nw.Series[Any]", name: str) -> np.ndarray:
@@ -250,9 +263,9 @@ def _to_floats(series: "nw.Series[Any]", name: str) -> np.ndarray:
     return values
 
 
-def _to_days(series: "nw.Series[Any]") -> np.ndarray:
+def _to_days(series: "nw.Series[Any]", spelling: str | None) -> np.ndarray:
     """Days since 1970 as float64 (n,), NaN where missing."""
-    moments = frames.moments(series)
+    moments = frames.moments(series, spelling=spelling)
     days = moments.astype(np.int64) / _MICROSECONDS_PER_DAY
     return np.where(np.isnat(moments), np.nan, days)
 
