@@ -1,8 +1,12 @@
 import copy
 import datetime as dt
 import pickle
+import subprocess
+import sys
+import textwrap
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from plectrum.errors import ArgumentError, ArgumentTypeError, RowOutOfRangeError, UnknownKeyError
@@ -146,3 +150,51 @@ def test_an_empty_column_gives_an_empty_vocabulary():
     assert (len(v), v.n_rows, v.keys, v.decode([])) == (0, 3, [], [])
     assert v.encode([]).tolist() == []
     assert v.encode(["x", None]).tolist() == [1, 2]
+
+
+def test_neither_pandas_nor_polars_is_needed(tmp_path):
+    code = """
+        import sys
+        class Absent:
+            def find_spec(self, name, path=None, target=None):
+                if name.partition(".")[0] in {"pandas", "polars"}:
+                    raise ModuleNotFoundError(name)
+        sys.meta_path.insert(0, Absent())
+        import pyarrow, plectrum
+        from plectrum import frames
+        v = plectrum.Vocabulary.learn(["b", "a", "b", None, float("nan")])
+        print(v.encode(["a", "b", None, float("nan")] * 3).tolist(), v.encode(pyarrow.array(["a"])).tolist())
+        frame = frames.as_frame([["a", 1.5], ["b", None]])
+        print([kind.kind for kind in frames.column_kinds(frame).values()], len(frames.check(frame, "x1")) > 0)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.splitlines() == [
+        "[4, 3, 2, 2, 4, 3, 2, 2, 4, 3, 2, 2] [4]",
+        "['categorical', 'numeric'] True",
+    ], done.stderr
+
+
+def test_few_and_many_strings_are_looked_up_alike():
+    v = Vocabulary.learn([f"k{n}" for n in range(50)] + [7, "\ud800"])
+    asked = ["k0", "k49", None, "none such", "", "k7"]
+    for form in (list, pa.array):
+        few = v.encode(form(asked)).tolist()
+        assert few == [3, 52, 2, 1, 1, 10]
+        assert v.encode(form(asked * 50)).tolist() == few * 50
+    assert v.encode(["\ud800", "k0"] * 50).tolist() == [54, 3] * 50
+
+
+def test_an_error_names_the_first_unknown_value_in_any_container():
+    v = Vocabulary.learn(["a", "b"])
+    forms = [
+        ["a", None, "x", "y"],
+        pa.array(["a", None, "x", "y"]),
+        pa.array(["a", None, "x", "y"]).dictionary_encode(),
+    ]
+    for form in forms:
+        with pytest.raises(UnknownKeyError, match=r"no key 'x' at position 2 \(2 of 4 values are unknown\)"):
+            v.encode(form, unknown="error")
+    with pytest.raises(UnknownKeyError, match=r"no key datetime.date\(2013, 1, 1\) at position 0"):
+        v.encode(np.array(["2013-01-01"], "M8[s]"), unknown="error")
