@@ -55,8 +55,22 @@ def test_progress_and_what_to_type_next_go_to_standard_error(done):
 
 def test_the_folder_is_whole(done):
     out, _ = done
-    assert {p.name for p in out.iterdir()} == {"report.html", "run.json", "model", "vectors", "film"}
+    assert {p.name for p in out.iterdir()} == {
+        "report.html",
+        "run.json",
+        "explained.json",
+        "model",
+        "vectors",
+        "film",
+    }
     assert not out.with_name("run.partial").exists()
+
+
+def test_the_run_keeps_one_explained_step_for_its_page(done):
+    out, _ = done
+    told = json.loads((out / "explained.json").read_text(encoding="utf-8"))
+    assert told["focus"] == "shop"
+    assert 'id="step"' in (out / "report.html").read_text(encoding="utf-8")
 
 
 def test_what_it_says_to_type_next_works(done):
@@ -146,7 +160,14 @@ def assert_resumes(data, out, done):
         result.assert_succeeds()
     scores = [r["scores"] for r in read_run(out).record["results"]]
     assert scores == [r["scores"] for r in read_run(done[0]).record["results"]]
-    assert {p.name for p in out.iterdir()} == {"report.html", "run.json", "model", "vectors", "film"}
+    assert {p.name for p in out.iterdir()} == {
+        "report.html",
+        "run.json",
+        "explained.json",
+        "model",
+        "vectors",
+        "film",
+    }
 
 
 def test_a_run_that_was_killed_resumes_to_the_same_scores(data, tmp_path, done):

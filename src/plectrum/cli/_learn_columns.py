@@ -1,5 +1,6 @@
 """`plectrum learn columns`: a file's columns in; vectors, a model and a report out."""
 
+import contextlib
 import shlex
 import sys
 from pathlib import Path
@@ -141,10 +142,24 @@ def _learn(file: str, target: str, run: Any, options: dict[str, Any], *, quiet: 
 
             learn_columns(frame, target, run=run, name=_name(file), listener=listener, **options)
             run.write_record()
+            _explain_a_step(run, frame, target, listener)
         from plectrum.report import write_report
 
         listener.stage("writing the report")
         write_report(run.partial)
+
+
+def _explain_a_step(run: Any, frame: Any, target: str, listener: Any) -> None:
+    """Keep one explained step for the page; a run is whole without it."""
+    from plectrum.errors import PlectrumError
+    from plectrum.explanation import explain_fitted
+    from plectrum.runs import write_json
+    from plectrum.tabular import load_model
+
+    listener.stage("explaining one step")
+    with contextlib.suppress(PlectrumError):
+        told = explain_fitted(load_model(run.path("model")), frame, target)
+        write_json(run.path("explained.json"), told.to_json())
 
 
 def _name(file: str) -> str:

@@ -12,6 +12,7 @@ from plectrum.report._column import column_section, measure_name, noun_of
 from plectrum.report._legible import escape, legible
 from plectrum.report._measure import by_tellingness, map_honesty
 from plectrum.report._pack import pack_table
+from plectrum.report._step import explained_step
 from plectrum.report._tables import Table, read_tables
 from plectrum.runs import Run, read_run
 
@@ -70,6 +71,7 @@ def render(run: Run) -> str:
         + sections.findings(record)
         + sections.checks(record)
         + _maps(tables, record)
+        + explained_step(run)
         + sections.columns(record)
         + sections.making(record)
         + "</main>"

@@ -3,6 +3,7 @@
 from plectrum.runs._folder import RunWriter as RunWriter
 from plectrum.runs._folder import open_run as open_run
 from plectrum.runs._folder import plain as plain
+from plectrum.runs._folder import write_json as write_json
 from plectrum.runs._read import Run as Run
 from plectrum.runs._read import read_run as read_run
 from plectrum.runs._schema import SCHEMA_VERSION as SCHEMA_VERSION
@@ -22,4 +23,5 @@ __all__ = [
     "open_run",
     "plain",
     "read_run",
+    "write_json",
 ]

@@ -1,0 +1,94 @@
+"""One training step on three rows, from the record that the run keeps of it (`explained.json`)."""
+
+import json
+from typing import Any
+
+from plectrum.report._legible import escape, number
+from plectrum.runs import Run
+
+EXPLAINED = "explained.json"
+_TIMES = ("not looked up", "looked up once", "looked up twice")
+_SHOWN = 4  # numbers of a vector
+
+
+def explained_step(run: Run) -> str:
+    """Return the section of the explained step; nothing where the run has none."""
+    path = run.folder / EXPLAINED
+    if not path.is_file():
+        return ""
+    told = json.loads(path.read_text(encoding="utf-8"))
+    table = told["tables"][0]
+    nudge = told["nudge"]
+    name = f"<bdi>{escape(table['name'], longest=60)}</bdi>"
+    elsewhere = table["n_rows"] - table["n_looked_up"]
+    return (
+        '<section id="step"><h2>How a row is changed: one step on three rows</h2>'
+        "<p>The first step of training, from the random start. Each row of the data looks up one row of "
+        f"every table; here the table of {name} is watched.</p>"
+        f"{_batch(told, table['name'])}{_rows(table)}"
+        f"<p>The other {number(elsewhere)} rows of the table got no gradient, and "
+        f"{number(table['n_untouched'])} stayed where they were. The loss of these three went from "
+        f"{number(told['loss_before'])} to {number(told['loss_after'])}.</p>"
+        f'<p class="muted">Proof that the gradient is right: moving number {nudge["position"]} of '
+        f"<bdi>{escape(nudge['key'], longest=40)}</bdi> by ±{nudge['size']:g} changes the loss "
+        f"by {_signed(nudge['slope'])} a unit; the gradient says {_signed(nudge['gradient'])}. A row that "
+        "occurs twice gets the sum of its gradients. The whole story: <code>plectrum explain</code>.</p>"
+        "</section>"
+    )
+
+
+def _batch(told: Any, table: str) -> str:
+    """Return the batch in words, with the row of the table that each example looked up."""
+    cells = list(told["examples"][0]["cells"])
+    heads = "".join(f'<th scope="col"><bdi>{escape(c, longest=30)}</bdi></th>' for c in cells)
+    lines = "".join(
+        f"<tr>{''.join(_cell(example['cells'][c], watched=c == table) for c in cells)}"
+        f'<td class="number">{example["rows"].get(table, "–")}</td>'
+        f'<td class="number">{escape(example["prediction"], longest=20)}</td>'
+        f'<td class="number">{escape(example["target"], longest=20)}</td></tr>'
+        for example in told["examples"]
+    )
+    target = escape(told["target"], longest=30)
+    return (
+        f'<div class="scroll"><table class="batch"><thead><tr>{heads}<th scope="col" class="number">row</th>'
+        f'<th scope="col" class="number">predicted</th>'
+        f'<th scope="col" class="number"><bdi>{target}</bdi></th>'
+        f"</tr></thead><tbody>{lines}</tbody></table></div>"
+    )
+
+
+def _cell(text: str, *, watched: bool) -> str:
+    mark = ' class="watched"' if watched else ""
+    return f"<td{mark}><bdi>{escape(text, longest=30)}</bdi></td>"
+
+
+def _rows(table: Any) -> str:
+    """Return what the step did to the rows that were looked up, and to one that was not."""
+    looked_up = [row for row in table["rows"] if row["lookups"]]
+    others = [row for row in table["rows"] if not row["lookups"]][:1]
+    more = table["embedding_dim"] > _SHOWN
+    lines = []
+    for row in [*looked_up, *others]:
+        times = len(row["lookups"])
+        said = _TIMES[times] if times < len(_TIMES) else f"looked up {times} times"
+        lines.append(
+            f'<tr><th scope="row"><bdi>{escape(row["key"], longest=30)}</bdi><small>{said}</small></th>'
+            f"<td>{_numbers(row['before'], more)}</td><td>{_numbers(row['gradient'], more, signed=True)}</td>"
+            f"<td>{_numbers(row['after'], more)}</td>"
+            f"<td>{escape(', '.join(row['reasons']) or 'untouched')}</td></tr>"
+        )
+    return (
+        '<div class="scroll"><table class="batch"><thead><tr><th scope="col">row of</th>'
+        '<th scope="col">before</th><th scope="col">gradient</th><th scope="col">after</th>'
+        '<th scope="col">moved by</th></tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _numbers(values: list[float], more: bool, *, signed: bool = False) -> str:
+    shown = " ".join((f"{v:+8.4f}" if signed else f"{v:8.4f}") if v else f"{0:8d}" for v in values[:_SHOWN])
+    return f"<code>{shown.replace('-', '−')}{' …' if more else ''}</code>"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.6g}".replace("-", "−")
