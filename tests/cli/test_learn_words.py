@@ -3,6 +3,7 @@ import json
 import pytest
 
 import plectrum as library
+from cli.command import plectrum as plectrum_process
 from cli.command import plectrum_here as plectrum
 from plectrum.runs import read_run
 from text.grouped_text import TEXT
@@ -51,3 +52,11 @@ def test_what_is_wrong_with_a_text_is_said(tmp_path):
     plectrum("learn", "words", tmp_path / "absent.txt", "--out", tmp_path / "a").assert_fails(1, "absent.txt")
     (tmp_path / "few.txt").write_text("a b c")
     plectrum("learn", "words", tmp_path / "few.txt", "--out", tmp_path / "b").assert_fails(1, "min_count")
+
+
+def test_standard_input_is_a_text_too(text, tmp_path):
+    out = tmp_path / "run"
+    done = plectrum_process("learn", "words", "-", "--out", out, *QUICK, stdin=text.read_bytes())
+    done.assert_succeeds()
+    assert read_run(out).record["data"]["name"] == "-"
+    assert "words a second" in done.out
