@@ -15,6 +15,7 @@ from plectrum.formats._source import Source
 
 _PIECE = 1 << 18  # bytes that one thread parses at a time
 _LONGEST_LINE = 1 << 26
+_SMALL = 1 << 17  # bytes; a file below that is read in the time that loading a compiled kernel takes
 _NEWLINE = 10
 
 
@@ -179,6 +180,8 @@ def _parse(
     source: Source, piece: NDArray[np.uint8], dim: int, line: int
 ) -> tuple[list[str], NDArray[np.float32], int]:
     """Return keys, rows and the number of lines of a piece of whole lines."""
+    if source.size is not None and source.size < _SMALL and (small := _parse_small(piece, dim)) is not None:
+        return small
     from plectrum.kernels._threads import run_in_threads
 
     borders = _cut(piece, _n_threads())
@@ -203,6 +206,18 @@ def _parse(
         kept = [np.arange(row, row + n) for row, n in zip(first_rows[:-1], n_found, strict=True)]
         matrix = matrix[np.concatenate(kept)]
     return keys, matrix, int(first_rows[-1])
+
+
+def _parse_small(piece: NDArray[np.uint8], dim: int) -> tuple[list[str], NDArray[np.float32], int] | None:
+    """Parse by the definition, which needs no compiler; None if a line is at fault: the kernel says which."""
+    from plectrum.kernels.parse_text import reference
+
+    raw = piece.tobytes()
+    try:
+        keys, matrix = reference.parse_lines(raw, dim)
+    except ValueError:
+        return None
+    return [key.decode("utf-8", "surrogateescape") for key in keys], matrix, raw.count(b"\n")
 
 
 def _cut(piece: NDArray[np.uint8], n_parts: int) -> list[tuple[int, int]]:
