@@ -192,4 +192,5 @@ def _neighbour_table(table: Table, noun: str) -> str:
         for row in range(min(10, len(table.labels)))
     )
     caption = f"Nearest in all dimensions, of the {noun}s seen most"
-    return f"<table><caption>{caption}</caption><tbody>{lines}</tbody></table>"
+    table = f"<table><caption>{caption}</caption><tbody>{lines}</tbody></table>"
+    return f'<div class="scroll">{table}</div>'

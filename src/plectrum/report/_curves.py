@@ -148,11 +148,7 @@ def still_map(table: Table, *, width: int = 720, height: int = 480) -> str:
     places = table.places[:_STILL_ROWS].astype(np.float64)
     if len(places) == 0:
         return ""
-    low, high = (
-        np.percentile(places, [1, 99], axis=0)
-        if len(places) > 50
-        else (places.min(axis=0), places.max(axis=0))
-    )
+    low, high = places.min(axis=0), places.max(axis=0)
     middle, scale = (
         (low + high) / 2,
         min((width - 160) / ((high - low)[0] or 1), (height - 60) / ((high - low)[1] or 1)),

@@ -176,7 +176,7 @@ class Column {
     this.view.frame = Math.min(Math.max(frame, 0), film.last);
     scrub.value = String(this.view.frame);
     const epoch = epochs[Math.round(this.view.frame)], final = epochs.filter((e) => e !== null).at(-1);
-    const words = epoch === null ? "the kept table" : this.view.frame < 0.5 ? "random start" : `epoch ${say(epoch)} of ${say(final)}`;
+    const words = epoch === null ? "the kept table" : this.view.frame < 0.5 ? "random start" : `epoch ${say(Math.round(10 * epoch) / 10)} of ${say(Math.round(10 * final) / 10)}`;
     this.find(".film output").textContent = words;
     scrub.setAttribute("aria-valuetext", words);
     this.view.draw();
