@@ -244,6 +244,17 @@ def test_kinds_can_be_overruled(tmp_path):
     assert (kinds["day"], kinds["item_id"], kinds["note"]) == ("ignored", "numeric", "categorical")
 
 
+def test_rare_levels_are_not_read_into(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pa.table({"who": [f"w{i % 150}" for i in range(300)], "sales": rng.normal(size=300)})
+    run, _ = learn(tmp_path / "run", frame, baselines=False)
+    (finding,) = run.record["findings"]
+    n = run.column("who")["n_levels"]
+    assert finding["text"].startswith(
+        f"{n} of the {n} levels of who have fewer than 5 rows: do not read meaning"
+    )
+
+
 def test_noise_is_called_noise(tmp_path):
     rng = np.random.default_rng(0)
     frame = pa.table({"shop": rng.choice(["a", "b", "c"], 800), "sales": rng.normal(size=800)})

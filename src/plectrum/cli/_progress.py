@@ -69,7 +69,7 @@ class Bar(Quiet):
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=10),
             TextColumn("{task.fields[numbers]}", markup=False),
             console=console(),
             transient=True,
@@ -102,12 +102,12 @@ class Bar(Quiet):
 
 
 def _numbers(progress: Any) -> str:
-    """Return rows/s, losses and the time left in one line."""
+    """Return rows/s, the losses on training and validation rows, and the time left; fits 80 columns."""
     parts = [f"{progress.rows_per_second:,.0f} rows/s"]
     if progress.train_loss is not None:
-        parts.append(f"train loss {progress.train_loss:.4g}")
+        parts.append(f"train {progress.train_loss:.4g}")
     if progress.valid_loss is not None:
-        parts.append(f"validation loss {progress.valid_loss:.4g}")
+        parts.append(f"valid {progress.valid_loss:.4g}")
     parts.append(f"{_duration(progress.seconds_left)} left")
     return "  ".join(parts)
 

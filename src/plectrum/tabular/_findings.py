@@ -14,29 +14,36 @@ _MOST_COLUMNS = 5  # more sentences are not read
 def find(estimator: Any, columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return a sentence for each of the largest tables: the row that moved most, and who is near it now.
 
-    Only rows of the upper half by updates are looked at: a row that was seen twice moves by chance.
+    Rows that were seen less than five times, or updated less than half of the rows were, move by chance and
+    are not looked at; tables of which more than a fifth of the levels are so rare are named in a last
+    sentence.
     """
     learned = [c for c in columns if c["vectors"] is not None and c["n_levels"] >= 3]
     learned = sorted(learned, key=lambda c: -c["n_levels"])[:_MOST_COLUMNS]
-    found = []
-    for column in learned:
-        name = column["name"]
-        vectors, n_updates = estimator.vectors_[name], np.asarray(estimator.n_updates_[name])
-        moved = np.where(n_updates >= np.median(n_updates), estimator.moved_[name], -1.0)
-        row = int(np.argmax(moved))
-        key = vectors.keys[row]
-        near = vectors.nearest(key, k=1)
-        tail = f"; nearest now: {near[0][0]}" if near else ""
-        text = f"{name}: row {str(key)!r} moved {moved[row]:.2f} in {n_updates[row]:,} updates{tail}"
-        found.append({"text": text, "column": name, "key": key})
-    found += [_rare(column) for column in learned if column["n_rare"] > column["n_levels"] / 5]
-    return found
+    found = [finding for column in learned for finding in _most_moved(estimator, column["name"])]
+    return found + _mostly_rare([c for c in learned if c["n_rare"] > c["n_levels"] / 5])
 
 
-def _rare(column: dict[str, Any]) -> dict[str, Any]:
-    name, n_rare, n_levels = column["name"], column["n_rare"], column["n_levels"]
-    few = f"{name}: {n_rare:,} of {n_levels:,} levels have fewer than {FEW_ROWS} rows"
-    return {"text": f"{few}; do not read meaning into where these stand", "column": name}
+def _most_moved(estimator: Any, name: str) -> list[dict[str, Any]]:
+    vectors, n_updates = estimator.vectors_[name], np.asarray(estimator.n_updates_[name])
+    tells = (n_updates >= np.median(n_updates)) & (vectors.counts >= FEW_ROWS)
+    if not tells.any():
+        return []
+    moved = np.where(tells, estimator.moved_[name], -1.0)
+    row = int(np.argmax(moved))
+    key, near = vectors.keys[row], vectors.nearest(vectors.keys[row], k=1)
+    distance = f"{moved[row]:.2f}" if moved[row] >= 0.1 else f"{moved[row]:.2g}"
+    tail = f"; nearest now: {near[0][0]}" if near else ""
+    text = f"{name}: row {str(key)!r} moved {distance} in {n_updates[row]:,} updates{tail}"
+    return [{"text": text, "column": name, "key": key}]
+
+
+def _mostly_rare(columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if not columns:
+        return []
+    shares = [f"{c['n_rare']:,} of the {c['n_levels']:,} levels of {c['name']}" for c in columns]
+    text = f"{', '.join(shares)} have fewer than {FEW_ROWS} rows: do not read meaning into where they stand"
+    return [{"text": text, "column": columns[0]["name"] if len(columns) == 1 else None}]
 
 
 def suggest_next(folder: Path, estimator: Any, columns: list[dict[str, Any]], name: str) -> list[str]:
@@ -45,7 +52,8 @@ def suggest_next(folder: Path, estimator: Any, columns: list[dict[str, Any]], na
     learned = [c["name"] for c in columns if c["vectors"] is not None and c["n_levels"] >= 3]
     commands = []
     if learned:
-        column = max(learned, key=lambda c: len(estimator.vectors_[c]))
+        sources = {table.name for table in estimator.columns_.tables if table.name == table.source}
+        column = max(learned, key=lambda c: (c in sources, len(estimator.vectors_[c])))
         vectors = estimator.vectors_[column]
         key = vectors.keys[int(np.argmax(vectors.counts))]
         shared = sum(key in estimator.vectors_[other] for other in learned) > 1
