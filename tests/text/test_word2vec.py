@@ -151,7 +151,9 @@ def test_progress_is_told_with_its_numbers():
     assert told[-1].learning_rate == pytest.approx(1e-4)
     assert [p.words for p in told] == sorted(p.words for p in told)
     stream = io.StringIO()
+    line = ProgressLine(stream)
     for progress in told:
-        ProgressLine(stream)(progress)
-    assert "words/s" in stream.getvalue()
-    assert "loss" in stream.getvalue().splitlines()[-1]
+        line(progress)
+    lines = stream.getvalue().splitlines()
+    assert [text.split()[1] for text in lines] == ["1/3", "2/3", "3/3"]
+    assert all("words/s" in text and "loss" in text and "left" in text for text in lines)

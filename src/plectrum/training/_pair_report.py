@@ -56,6 +56,7 @@ class ProgressLine:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._over = self._stream.isatty()
+        self._epoch = 0  # the last that a line of its own was written for
 
     def __call__(self, progress: PairProgress, /) -> None:
         """Show where the training stands."""
@@ -68,6 +69,7 @@ class ProgressLine:
         )
         if self._over:
             self._stream.write(f"\r{line}\x1b[K" + ("\n" if share >= 1 else ""))
-        elif epoch_done:
+        elif epoch_done and progress.epoch != self._epoch:
             self._stream.write(line + "\n")
+            self._epoch = progress.epoch
         self._stream.flush()
