@@ -144,14 +144,25 @@ def test_thirty_rows_get_a_warning(tmp_path):
     [
         (("--time", "day"), "'day'"),
         (("--ignore", "shpo"), "Did you mean 'shop'"),
-        (("--time", "shop", "--group", "shop"), "exclude each other"),
-        (("--held-out", "1.5"), "--held-out"),
-        (("--task", "magic"), "--task"),
         (("--numeric", "shop"), "shop"),
     ],
 )
 def test_options_that_do_not_fit_the_file(tmp_path, options, message):
     learn(tmp_path, csv(rows()), *options).assert_fails(1, message)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--time", "shop", "--group", "shop"), "exclude each other"),
+        (("--held-out", "1.5"), "--held-out"),
+        (("--task", "magic"), "--task"),
+        (("--hidden", "0"), "--hidden"),
+        (("--epochs", "0"), "--epochs"),
+    ],
+)
+def test_options_that_make_no_sense_for_any_file(tmp_path, options, message):
+    learn(tmp_path, csv(rows()), *options).assert_fails(2, message)
 
 
 def test_check_says_the_same_before_training(tmp_path):

@@ -3,6 +3,7 @@
 import contextlib
 import shlex
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +13,13 @@ from plectrum.cli._guard import STOPPED
 from plectrum.cli._output import emit_json, say
 
 _TRAINING, _SPLIT, _COLUMNS, _OUTPUT = "Training", "Held-out rows", "Columns", "Output"
+
+
+class Task(StrEnum):
+    """What can be predicted."""
+
+    REGRESSION = "regression"
+    CLASSIFICATION = "classification"
 
 
 def columns(  # noqa: PLR0917  (typer makes an option of each)
@@ -27,16 +35,12 @@ def columns(  # noqa: PLR0917  (typer makes an option of each)
         typer.Option(metavar="COLUMN", help="Hold out whole groups, such as days.", rich_help_panel=_SPLIT),
     ] = None,
     held_out: Annotated[
-        float, typer.Option(metavar="SHARE", help="Share of the rows.", rich_help_panel=_SPLIT)
+        float,
+        typer.Option(metavar="SHARE", min=0.001, max=0.9, help="Share of the rows.", rich_help_panel=_SPLIT),
     ] = 0.1,
     seed: Annotated[int, typer.Option(min=0, help="Decides all that is random.")] = 0,
     task: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KIND",
-            help="regression or classification; else by the target.",
-            rich_help_panel=_TRAINING,
-        ),
+        Task | None, typer.Option(help="By the target, when not given.", rich_help_panel=_TRAINING)
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the rows.", rich_help_panel=_TRAINING)
@@ -85,12 +89,14 @@ def columns(  # noqa: PLR0917  (typer makes an option of each)
     Leaves a run folder: report.html, run.json, model/, vectors/COLUMN.parquet. Held-out rows are never
     trained on; all models in the table of results are judged on them.
     """
+    if time is not None and group is not None:
+        raise typer.BadParameter("exclude each other: choose one", param_hint="--time and --group")
     options = {
         "time": time,
         "group": group,
         "held_out": held_out,
         "seed": seed,
-        "task": task,
+        "task": None if task is None else task.value,
         "epochs": epochs,
         "batch_size": batch_size,
         "hidden": _widths(hidden),
