@@ -205,7 +205,7 @@ def growing(model, optimizer):
 
 SCENARIOS = [
     *(plainly, accumulating, with_a_schedule_through_zero, clipping_the_norm, with_a_closure),
-    *(scaling_gradients, reading_in_between, saved_and_loaded, frozen_for_a_while),
+    *(scaling_gradients, reading_in_between, saved_and_loaded, frozen_for_a_while, growing),
 ]
 
 
