@@ -23,7 +23,7 @@ SAME = {"SGD": "torch's SGD", "AdamW": "torch's AdamW"}
 # DistributedDataParallel asks a layer once, when it wraps it, whether its gradients will be sparse
 CASES = [
     *(("torch's SGD", False), ("torch's SGD", True), ("torch's AdamW", False)),
-    *(("SGD", True), ("AdamW", True)),
+    *(("SGD", True), ("AdamW", True), ("SGD", False), ("AdamW", False)),
 ]
 
 

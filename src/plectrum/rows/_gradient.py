@@ -35,6 +35,15 @@ class RowGradient(NamedTuple):
         )
 
 
+def may_be_rows(sparse: bool) -> bool:
+    """Return True when the gradient of an adopted table may be rows.
+
+    In one process always. Where processes average gradients, as the layer's `sparse` says: it is what
+    DistributedDataParallel was told to expect when it wrapped the model.
+    """
+    return sparse or not (torch.distributed.is_available() and torch.distributed.is_initialized())
+
+
 def may_wait(node: Any, position: int, parameter: Parameter) -> bool:
     """Return True when the gradient of this parameter may be kept as it is, False when autograd must have it.
 

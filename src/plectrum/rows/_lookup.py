@@ -13,7 +13,7 @@ from torch.nn import functional
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._threads import run_in_threads
 from plectrum.kernels.dispatch import choose
-from plectrum.rows._gradient import RowGradient, may_wait
+from plectrum.rows._gradient import RowGradient, may_be_rows, may_wait
 from plectrum.rows._parameter import RowParameter, ledger_of
 
 _ALONE_BELOW = 2**18  # bytes that one thread copies before a second is woken
@@ -31,7 +31,8 @@ def look_up_each(ids: Tensor, tables: Sequence[Tensor], *, sparse: bool = False)
         Tables of a plectrum optimizer are read in one call, and get a gradient of rows; others go through
         torch's embedding, one by one.
     sparse : bool
-        Of the tables that no plectrum optimizer has adopted: give them sparse gradients.
+        Give sparse gradients to tables that no plectrum optimizer has adopted, and, where several processes
+        train together, to those that one has.
 
     Raises
     ------
@@ -44,7 +45,7 @@ def look_up_each(ids: Tensor, tables: Sequence[Tensor], *, sparse: bool = False)
     """
     if not tables:
         return torch.empty(*ids.shape[:-1], 0, device=ids.device)
-    if not _is_one_call(ids, tables):
+    if not (may_be_rows(sparse) and _is_one_call(ids, tables)):
         rows = [functional.embedding(ids[..., t], table, sparse=sparse) for t, table in enumerate(tables)]
         return torch.cat(rows, dim=-1)
     flat = ids.reshape(-1, len(tables)).long()

@@ -17,7 +17,7 @@ from torch.nn.parameter import Parameter
 
 from plectrum.errors import ArgumentTypeError
 from plectrum.rows._bags import PoolRows, bags_of
-from plectrum.rows._gradient import write_out
+from plectrum.rows._gradient import may_be_rows, write_out
 from plectrum.rows._ledger import Ledger
 
 
@@ -138,9 +138,11 @@ def _embedding(  # noqa: PLR0917
     max_norm: float | None = None,
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
-    sparse: bool = False,  # noqa: ARG001 (a row parameter's gradient always is)
+    sparse: bool = False,
 ) -> Tensor:
     _bring_ids_up_to_date(weight, input)
+    if not may_be_rows(sparse):
+        return functional.embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
     if scale_grad_by_freq:  # torch has no gradient of rows for it
         found = functional.embedding(input, weight, padding_idx, max_norm, norm_type, sparse=True)
         return _scale_by_frequency(found, input)
@@ -152,7 +154,8 @@ def _scale_by_frequency(found: Tensor, ids: Tensor) -> Tensor:
     if not found.requires_grad:
         return found
     _, which, counts = torch.unique(ids, return_inverse=True, return_counts=True)
-    share = (1.0 / counts)[which].to(found.dtype).unsqueeze(-1)
+    kind = torch.promote_types(found.dtype, torch.float32)
+    share = counts.to(kind).reciprocal()[which].to(found.dtype).unsqueeze(-1)
     return found.detach() + (found - found.detach()) * share
 
 
@@ -173,6 +176,8 @@ def _embedding_bag(input: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> 
     if isinstance(weight, Tensor) and not weight.is_floating_point():
         input, weight = weight, input  # noqa: A001
     _bring_ids_up_to_date(weight, input)
+    if not may_be_rows(kwargs.get("sparse", False)):
+        return functional.embedding_bag(input, weight, **kwargs)
     if isinstance(weight, RowParameter):
         bags = bags_of(input, weight, kwargs)
         if bags is not None:
