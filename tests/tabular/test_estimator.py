@@ -4,6 +4,7 @@ import types
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 
@@ -368,3 +369,14 @@ def test_large_tables_are_stepped_by_rows_to_the_same_numbers(tmp_path, monkeypa
     resumed = small(EmbeddingRegressor).fit(frame, y, checkpoint=tmp_path, resume=True, n_snapshots=5)
     assert (resumed.predict(frame) == rows.predict(frame)).all()
     assert (resumed.films_["shop"].snapshots == rows.films_["shop"].snapshots).all()
+
+
+@pytest.mark.parametrize("convert", [pd.Series, pl.Series, list, pa.array])
+def test_a_target_may_come_in_any_container(convert):
+    frame, y = make_shop_frame()
+    expected = small(EmbeddingRegressor).fit(frame, y).predict(frame)
+    assert (small(EmbeddingRegressor).fit(frame, convert(y)).predict(frame) == expected).all()
+    classes = np.where(y > 0, "high", "low")
+    expected = small(EmbeddingClassifier).fit(frame, classes).predict(frame)
+    got = small(EmbeddingClassifier).fit(frame, convert(classes.tolist())).predict(frame)
+    assert (got == expected).all()

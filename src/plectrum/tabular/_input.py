@@ -104,10 +104,10 @@ def read_target(y: Any, *, owner: str, numeric: bool) -> np.ndarray:
             f"`y` of `{owner}` must be the target; requires y to be passed, but the target y is None. Pass "
             "one value a row."
         )
-    if hasattr(y, "to_numpy") and not isinstance(y, np.ndarray):
+    if hasattr(y, "to_pylist"):  # pyarrow
+        y = y.to_numpy(zero_copy_only=False)
+    elif hasattr(y, "to_numpy"):
         y = y.to_numpy()
-    elif hasattr(y, "to_pylist"):
-        y = np.asarray(y.to_pylist())
     y = column_or_1d(y, warn=True)
     if numeric:
         return check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", estimator=owner)

@@ -209,7 +209,7 @@ class EmbeddingRegressor(RegressorMixin, EmbeddingModel):
         self.target_scale_ = TargetScale(**record)
 
     def _encode_target(self, y: np.ndarray) -> Tensor:
-        return self.target_scale_.to_network(torch.from_numpy(y))
+        return self.target_scale_.to_network(torch.tensor(y))  # a copy: y may be read-only
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the predicted number of each row, float64 (n,), in the unit of the target.
