@@ -27,11 +27,6 @@ def load(task):
     }
 
 
-def save_binary(task):
-    kept["vectors"].save_word2vec_format(task["path"], binary=True)
-    return {}
-
-
 def nearest(task):
     vectors = kept["vectors"]
     vectors.fill_norms()
@@ -51,7 +46,7 @@ def analogies(task):
 
 
 def main():
-    tasks = {"load": load, "save_binary": save_binary, "nearest": nearest, "analogies": analogies}
+    tasks = {"load": load, "nearest": nearest, "analogies": analogies}
     tasks["versions"] = lambda _: {"gensim": gensim.__version__, "peer_numpy": np.__version__}
     for line in sys.stdin:
         task = json.loads(line)

@@ -1,6 +1,6 @@
 """Loading files of word vectors, against gensim.
 
-    python benchmarks/formats/load.py --peer /path/to/python/with/gensim [--repeats 5]
+    python benchmarks/formats/load.py --peer /path/to/python/with/gensim [--repeats 5] [--only small large]
 
 GloVe text of 50,000 x 100 (needs ../shared/data) and one of 340,000 x 100 made from it, word2vec binary of
 the latter, and plectrum's own format. Before anything is timed, every number of the 50,000 is compared with
@@ -71,6 +71,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--peer")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--only", nargs="+", default=["small", "large", "binary", "own"])
     parser.add_argument("--memory")
     options = parser.parse_args()
     if options.memory:
@@ -78,19 +79,23 @@ def main():
         return
     peer = Peer(options.peer)
     results = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        check_every_number(folder / "small.txt", make_files(folder))
-        tasks = [
-            ("glove text 50,000 x 100", "small.txt", {"no_header": True}, 10),
-            ("glove text 340,000 x 100", "large.txt", {"no_header": True}, 10),
-            ("word2vec binary 340,000 x 100", "large.bin", {"binary": True}, 5),
-        ]
-        for title, file, how, bar in tasks:
-            if how.get("binary"):
-                peer.ask(do="save_binary", path=str(folder / file))
-            results.append(against_gensim(peer, title, folder / file, how, bar, options.repeats))
-        results.append(own_format(folder, options.repeats))
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        lines = make_files(folder)
+        if "small" in options.only:
+            check_every_number(folder / "small.txt", lines)
+        if "binary" in options.only:
+            plectrum.load(folder / "large.txt").save(folder / "large.w2v")
+        tasks = {
+            "small": ("glove text 50,000 x 100", "small.txt", {"no_header": True}, 10),
+            "large": ("glove text 340,000 x 100", "large.txt", {"no_header": True}, 10),
+            "binary": ("word2vec binary 340,000 x 100", "large.w2v", {"binary": True}, 5),
+        }
+        for name, (title, file, how, bar) in tasks.items():
+            if name in options.only:
+                results.append(against_gensim(peer, title, folder / file, how, bar, options.repeats))
+        if "own" in options.only:
+            results.append(own_format(folder, options.repeats))
     append("formats_load", peer.ask(do="versions"), results)
     peer.close()
 
@@ -106,8 +111,10 @@ def against_gensim(peer, title, path, how, bar, repeats):
     seconds = take_turns(
         lambda: timed(lambda: plectrum.load(path))[0],
         lambda: peer.ask(do="load", path=str(path), rows=[], **how)["seconds"],
-        repeats if "50,000" in title else min(repeats, 3),
+        repeats - 1,
     )
+    seconds["peer"].append(theirs["seconds"])
+    seconds["plectrum"].append(timed(lambda: plectrum.load(path))[0])
     rate = path.stat().st_size / statistics.median(seconds["plectrum"]) / 1e6
     return report(title, seconds, bar, megabytes_per_second=round(rate), peak_by_matrix=peak_share(path))
 

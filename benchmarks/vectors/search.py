@@ -1,6 +1,6 @@
 """Nearest keys and analogies, against gensim.
 
-    python benchmarks/vectors/search.py --peer /path/to/python/with/gensim [--repeats 3]
+    python benchmarks/vectors/search.py --peer /path/to/python/with/gensim [--repeats 3] [--only nearest]
 
 1,000 nearest-key questions over 340,000 x 100 (made of the 50,000 GloVe vectors of ../shared/data, those
 after the first 50,000 turned a little at random), and the 19,544 analogies of questions-words over the
@@ -80,14 +80,13 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--peer", required=True)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", nargs="+", default=["nearest", "analogies"])
     options = parser.parse_args()
     peer = Peer(options.peer)
     vectors = plectrum.load(SHARED / "vectors" / "glove.6B.100d.top50k.txt.xz")
     with tempfile.TemporaryDirectory() as name:
-        results = [
-            nearest(peer, Path(name), vectors, options.repeats),
-            analogies(peer, Path(name), vectors, options.repeats),
-        ]
+        tasks = {"nearest": nearest, "analogies": analogies}
+        results = [tasks[task](peer, Path(name), vectors, options.repeats) for task in options.only]
     append("vectors_search", peer.ask(do="versions"), results, seed=SEED)
     peer.close()
 
