@@ -40,23 +40,27 @@ def _is_file(path: Path) -> bool:
 
 
 def _files(path: Path) -> tuple[Path, Path]:
-    """Return the files of numbers and of labels."""
-    found = [_first_there(path, _VECTOR_NAMES), _first_there(path, _LABEL_NAMES)]
+    """Return the files of numbers and of labels: those that the configuration names, else the usual ones."""
+    named: dict[str, str] = {}
     if (path / _CONFIG).is_file():
         text = (path / _CONFIG).read_text(encoding="utf-8", errors="replace")
-        for place, name in enumerate(("tensor_path", "metadata_path")):
-            named = re.search(rf'{name}\s*:\s*"([^"]+)"', text)
-            if named:
-                found[place] = path / named[1]
-    for file, what in zip(found, ("vectors.tsv", "metadata.tsv"), strict=True):
-        if file is None or not _is_file(file):
-            raise damaged(
-                path, None, f"a file of {what}, or one that {_CONFIG} names", f"{file}", advice="Add it."
-            )
-    vectors, labels = found
-    assert vectors is not None
-    assert labels is not None
-    return vectors, labels
+        named = dict(
+            re.findall(r'(tensor_path|metadata_path)\s*:\s*"([^"]+)"', text)[::-1]
+        )  # the first of each
+    return (
+        _file(path, named.get("tensor_path"), _VECTOR_NAMES),
+        _file(path, named.get("metadata_path"), _LABEL_NAMES),
+    )
+
+
+def _file(path: Path, name: str | None, usual: tuple[str, ...]) -> Path:
+    found = _first_there(path, usual) if name is None else path / name
+    if found is None or not _is_file(found):
+        expected = f"a file {usual[0]}, or one that {_CONFIG} names"
+        raise damaged(
+            path, None, expected, "none" if found is None else f"no file {name!r}", advice="Add it."
+        )
+    return found
 
 
 def read_projector(path: Path, wanted: Wanted) -> Record:
