@@ -101,7 +101,7 @@ def catch_up_adam(
 ):
     """Bring the rows in [first, end) of `rows` to the present."""
     row_bytes = dim * sums.itemsize
-    limit = sums.dtype.type(tolerance)
+    limit, one = sums.dtype.type(tolerance), sums.dtype.type(1)
     for i in range(first, end):
         if i + _AHEAD < end:
             ahead = rows[i + _AHEAD] * row_bytes
@@ -112,20 +112,26 @@ def catch_up_adam(
         w = numba.carray(pointer_like(table + place, sums), (dim,))
         m = numba.carray(pointer_like(mean + place, sums), (dim,))
         v = numba.carray(pointer_like(square + place, sums), (dim,))
+        if lasts[i] == 0:  # it never took a step: its moments are zero
+            decay = sums[s, DECAY]
+            for j in range(dim):
+                w[j] *= decay
+            continue
         m0, m1, m2, m3, m4, m5 = sums[s, 0], sums[s, 1], sums[s, 2], sums[s, 3], sums[s, 4], sums[s, 5]
         decay, shrink1, shrink2 = sums[s, DECAY], sums[s, SHRINK1], sums[s, SHRINK2]
         middle, left_out = sums[s, MIDDLE], sums[s, REST]
-        if left_out > limit:  # at worst; what it is for this row depends on its smallest v
-            least = v[0]
+        if left_out > limit:  # at worst; what it is for this row depends on its smallest v that moves w
+            least = one
             for j in range(dim):
-                least = min(least, v[j])
+                here = v[j] if m[j] != 0 else one
+                least = here if here < least else least
             z = middle / (math.sqrt(least) + middle)
             left_out *= z * z * z * z * z * z
         if left_out > limit:
             replay(w, m, v, dim, s, now - start, history, closed, log_decay)
         else:
             for j in range(dim):
-                slope = 1 / (math.sqrt(v[j]) + middle)
+                slope = one / (math.sqrt(v[j]) + middle)
                 z = middle * slope
                 total = m0 - z * (m1 - z * (m2 - z * (m3 - z * (m4 - z * m5))))
                 w[j] = decay * w[j] - m[j] * slope * total

@@ -110,7 +110,7 @@ def catch_up_adam(  # noqa: PLR0917
     root, middle = square.sqrt(), column(found.middle)
     slope = 1 / (root + middle)
     z = middle * slope
-    again = _rows_to_replay(z, found, table.dtype)
+    again = _rows_to_replay(torch.where(mean == 0, 0, z), found, table.dtype)
     total = torch.zeros_like(root)
     for j in range(N_TERMS - 1, -1, -1):
         total = column(found.moments[j]) - z * total
