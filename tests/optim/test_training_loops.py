@@ -636,3 +636,23 @@ def test_tables_of_finds_each_table_once():
     )
     model.append(model[0])
     assert [id(t) for t in tables_of(model)] == [id(model[0].weight), id(model[1].weight)]
+
+
+@every_optimizer
+@pytest.mark.parametrize("shape", [(3000,), (50, 60)])
+def test_large_batches_of_one_table_train_as_with_torch(name, shape):
+    def model():
+        return torch.nn.Sequential(torch.nn.Embedding(300, 100))
+
+    (a, mine), (b, other) = twins(name, model)
+    for k in range(4):
+        ids = torch.randint(0, 300, shape, generator=torch.Generator().manual_seed(k))
+        for layer, optimizer in ((a, mine), (b, other)):
+            optimizer.zero_grad()
+            found = layer(ids)
+            assert found.shape == (*shape, 100)
+            found.pow(2).mean().backward()
+            optimizer.step()
+    with pytest.raises(IndexError, match="got 300 at position"):
+        a(torch.full(shape, 300))
+    assert_same_weights(a, b)

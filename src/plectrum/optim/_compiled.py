@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -42,11 +41,7 @@ def update_tables(work: Sequence[Work], step: Step) -> None:
         return
     jobs = np.array([_job(w) for w in work], np.int64)
     rule, numbers = cpu.RULES[step.rule], _numbers(step, work[0].table.dtype)
-    n_threads = torch.get_num_threads()
-    if len(work) >= 2 * n_threads or n_threads == 1:
-        bad = _update_whole_tables(jobs, rule, numbers, n_threads)
-    else:
-        bad = _update_in_parts(jobs, rule, numbers, n_threads)
+    bad = _share_out(jobs, rule, numbers, torch.get_num_threads())
     if bad >= 0:
         raise _bad_ids(work[bad])
 
@@ -98,31 +93,19 @@ def _numbers(step: Step, dtype: torch.dtype) -> np.ndarray:
     )
 
 
-def _update_whole_tables(jobs: np.ndarray, rule: int, numbers: np.ndarray, n_threads: int) -> int:
+def _share_out(jobs: np.ndarray, rule: int, numbers: np.ndarray, n_threads: int) -> int:
+    """Let threads take tables, or parts of tables where there are few; return one with a bad id, or -1."""
     from plectrum.kernels.update import cpu
 
+    if jobs[:, cpu.N_IDS] @ jobs[:, cpu.DIM] < ALONE_BELOW:
+        n_threads = 1
+    n_parts = 1
+    while n_threads > 1 and n_parts * len(jobs) < 2 * n_threads:
+        n_parts *= 2
     counter = np.zeros(1, np.int64)
     n_most, dim_most = int(jobs[:, cpu.N_IDS].max()), int(jobs[:, cpu.DIM].max())
-    call = (counter.ctypes.data, jobs, rule, numbers, n_most, dim_most)
-    alone = jobs[:, cpu.N_IDS] @ jobs[:, cpu.DIM] < ALONE_BELOW
-    found = run_in_threads(cpu.update_tables, [call] * (1 if alone else n_threads), n_threads)
-    return int(max(found))
-
-
-def _update_in_parts(jobs: np.ndarray, rule: int, numbers: np.ndarray, n_threads: int) -> int:
-    from plectrum.kernels.update import cpu
-
-    parts = []
-    for t, keys in enumerate(run_in_threads(cpu.sorted_keys, [(job,) for job in jobs], n_threads)):
-        if len(keys) != jobs[t, cpu.N_IDS]:
-            return t
-        alone = jobs[t, cpu.N_IDS] * jobs[t, cpu.DIM] < ALONE_BELOW
-        bounds = cpu.cut_between_rows(keys, 1 if alone else 2 * n_threads)
-        parts += [
-            (jobs[t], keys, int(a), int(b), rule, numbers) for a, b in itertools.pairwise(bounds) if b > a
-        ]
-    run_in_threads(cpu.update_part, parts, n_threads)
-    return -1
+    call = (counter.ctypes.data, jobs, n_parts, rule, numbers, n_most, dim_most)
+    return int(max(run_in_threads(cpu.update_tables, [call] * n_threads, n_threads)))
 
 
 def _bad_ids(w: Work) -> RowOutOfRangeError:

@@ -14,8 +14,8 @@ from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._threads import run_in_threads
 from plectrum.kernels.dispatch import choose
 from plectrum.rows._gradient import RowGradient, may_be_rows, may_wait
-from plectrum.rows._parameter import RowParameter, ledger_of
 
+_WORTH_IT = 2**18  # numbers of one table that are looked up; below it torch is as fast
 _ALONE_BELOW = 2**18  # bytes that one thread copies before a second is woken
 
 
@@ -54,12 +54,39 @@ def look_up_each(ids: Tensor, tables: Sequence[Tensor], *, sparse: bool = False)
         return found.reshape(*ids.shape[:-1], found.shape[1])
 
 
+def worth_one_call(ids: object, table: Tensor) -> bool:
+    """Return True where `look_up_one` serves, and gains more than its call costs."""
+    return (
+        isinstance(ids, Tensor)
+        and not ids.is_floating_point()
+        and ids.numel() * table.shape[1] >= _WORTH_IT
+        and _is_one_call(ids, [table])
+    )
+
+
+def look_up_one(ids: Tensor, table: Tensor) -> Tensor:
+    """Return ``table[ids]``, of shape (\\*ids.shape, embedding_dim), for an adopted table."""
+    try:
+        found: Tensor = _LookUpEach.apply(ids.reshape(-1, 1).long(), table)  # type: ignore[no-untyped-call]
+    except RowOutOfRangeError as error:
+        place = np.unravel_index(error.position[0], ids.shape)
+        raise RowOutOfRangeError(
+            owner="Embedding",
+            value=error.value,
+            position=tuple(int(i) for i in place),
+            n_bad=error.n_bad,
+            n_values=error.n_values,
+            n_rows=error.n_rows,
+        ) from None
+    return found.reshape(*ids.shape, found.shape[1])
+
+
 def _is_one_call(ids: Tensor, tables: Sequence[Tensor]) -> bool:
     if torch.compiler.is_compiling() or ids.device.type != "cpu":
         return False
     with torch._C.DisableTorchFunctionSubclass():
         kinds = {(table.dtype, table.device.type) for table in tables}
-        adopted = all(type(table) is RowParameter and table.is_contiguous() for table in tables)
+        adopted = all("_ledger" in table.__dict__ and table.is_contiguous() for table in tables)
     if len(kinds) != 1 or not adopted:
         return False
     ((dtype, device),) = kinds
@@ -72,7 +99,7 @@ class _LookUpEach(torch.autograd.Function):
         ctx.save_for_backward(ids)
         ctx.tables = tables
         for t, table in enumerate(tables):
-            ledger_of(table).catch_up(table, ids[:, t])  # type: ignore[union-attr, arg-type]
+            table._ledger.catch_up(table, ids[:, t])  # type: ignore[attr-defined]
         dims = [table.shape[1] for table in tables]
         out = torch.empty((ids.shape[0], sum(dims)), dtype=tables[0].dtype)
         bad = _gather(ids, tables, dims, out)
@@ -100,7 +127,7 @@ def _row_gradients(ctx: Any, ids: Tensor, gradient: Tensor) -> list[Tensor | Non
         else:
             part = RowGradient(ids[:, t], gradient[:, offset : offset + dim])
             if may_wait(ctx, t + 1, table):
-                ledger_of(table).waiting.append(part)  # type: ignore[union-attr]
+                table._ledger.waiting.append(part)
                 found.append(None)
             else:
                 found.append(part.as_sparse(table))

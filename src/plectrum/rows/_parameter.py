@@ -19,6 +19,7 @@ from plectrum.errors import ArgumentTypeError
 from plectrum.rows._bags import PoolRows, bags_of
 from plectrum.rows._gradient import may_be_rows, write_out
 from plectrum.rows._ledger import Ledger
+from plectrum.rows._lookup import look_up_one, worth_one_call
 
 
 def _names_of_metadata() -> set[Callable[..., Any]]:
@@ -140,6 +141,9 @@ def _embedding(  # noqa: PLR0917
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Tensor:
+    is_plain = padding_idx is None and max_norm is None and not scale_grad_by_freq and may_be_rows(sparse)
+    if is_plain and isinstance(weight, RowParameter) and worth_one_call(input, weight):
+        return look_up_one(input, weight)
     _bring_ids_up_to_date(weight, input)
     if not may_be_rows(sparse):
         return functional.embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)

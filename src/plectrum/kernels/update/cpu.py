@@ -40,15 +40,21 @@ _FLAGS = {"contract", "reassoc", "nsz"}  # let sums over a row be vectorised; no
 
 
 @numba.njit
-def sort_by_row(job, keys, spare, counts):
-    """Fill `keys` with the job's ids, sorted; return which of the two arrays holds them, -1 for a bad id."""
+def sort_by_row(job, part, n_parts, keys, spare, counts):
+    """Sort the job's ids whose row is `part` modulo `n_parts`, a power of two.
+
+    Returns which of the two arrays holds them (-1 for a bad id), and how many there are.
+    """
     n, n_rows, stride = job[N_IDS], job[N_ROWS], job[ID_STRIDE]
     ids = numba.carray(int64_at(job[IDS]), (n * stride,))
+    n_kept = 0
     for i in range(n):
         row = ids[i * stride]
         if row < 0 or row >= n_rows:
-            return -1
-        keys[i] = row << 32 | i
+            return -1, 0
+        keys[n_kept] = row << 32 | i
+        n_kept += (row & (n_parts - 1)) == part
+    n = n_kept
     n_bits = 1
     while n_rows > 1 << n_bits:
         n_bits += 1
@@ -73,7 +79,7 @@ def sort_by_row(job, keys, spare, counts):
             to[counts[digit]] = key
             counts[digit] += 1
         source, to = to, source
-    return n_passes & 1
+    return n_passes & 1, n
 
 
 @numba.njit(fastmath=_FLAGS, error_model="numpy", forceinline=True)
@@ -130,9 +136,9 @@ def step_row(rule, w, s1, s2, g, n, hp):
 
 
 @numba.njit(fastmath=_FLAGS, error_model="numpy")
-def update_range(job, keys, first, end, rule, hp, total):
-    """Step on the rows whose keys stand in [first, end); `total` is room for one row."""
-    dim, n_keys = job[DIM], end
+def update_rows(job, keys, n_keys, rule, hp, total):
+    """Step on the rows of the first `n_keys` keys; `total` is room for one row."""
+    dim = job[DIM]
     size = hp.itemsize
     row_bytes = dim * size
     state_dim = 1 if rule == _ROWWISE else dim
@@ -143,8 +149,8 @@ def update_range(job, keys, first, end, rule, hp, total):
     scales = numba.carray(pointer_like(scale, hp), (1,))
     last = numba.carray(int32_at(job[LAST]), (1,))
     sign = hp[10]
-    i = first
-    while i < end:
+    i = 0
+    while i < n_keys:
         row = keys[i] >> 32
         place = keys[i] & _POSITION
         if i + _AHEAD < n_keys:
@@ -191,46 +197,19 @@ def update_range(job, keys, first, end, rule, hp, total):
 
 
 @compiled()
-def update_tables(counter, jobs, rule, hp, n_most, dim_most):
-    """Take whole tables in turn, until none is left; return the number of a table with a bad id, or -1."""
-    keys, spare = np.empty(n_most, np.int64), np.empty(n_most, np.int64)
+def update_tables(counter, jobs, n_parts, rule, hp, n_most, dim_most):
+    """Take parts of tables in turn, until none is left; return the number of a table with a bad id, or -1.
+
+    A row belongs to one part of its table, so that no two threads meet; `n_parts` is a power of two.
+    """
+    keys, spare = np.empty(n_most + 1, np.int64), np.empty(n_most + 1, np.int64)
     counts, total = np.empty(1 << _BITS, np.int64), np.empty(dim_most, hp.dtype)
     while True:
         turn = take_turn(counter)
-        if turn >= len(jobs):
+        table = turn // n_parts
+        if table >= len(jobs):
             return -1
-        which = sort_by_row(jobs[turn], keys, spare, counts)
+        which, n = sort_by_row(jobs[table], turn % n_parts, n_parts, keys, spare, counts)
         if which < 0:
-            return turn
-        update_range(jobs[turn], spare if which else keys, 0, jobs[turn, N_IDS], rule, hp, total)
-
-
-@compiled()
-def sorted_keys(job):
-    """Return the job's keys, sorted; an empty array where an id is bad."""
-    n = job[N_IDS]
-    keys, spare, counts = np.empty(n, np.int64), np.empty(n, np.int64), np.empty(1 << _BITS, np.int64)
-    which = sort_by_row(job, keys, spare, counts)
-    if which < 0:
-        return keys[:0]
-    return spare if which else keys
-
-
-@compiled()
-def cut_between_rows(keys, n_parts):
-    """Return n_parts + 1 bounds that cut the keys into about equal parts, never between equal rows."""
-    n = len(keys)
-    bounds = np.empty(n_parts + 1, np.int64)
-    bounds[0] = 0
-    for k in range(1, n_parts + 1):
-        at = max(bounds[k - 1], n * k // n_parts)
-        while 0 < at < n and keys[at] >> 32 == keys[at - 1] >> 32:
-            at += 1
-        bounds[k] = at
-    return bounds
-
-
-@compiled()
-def update_part(job, keys, first, end, rule, hp):
-    """Step on the rows whose keys stand in [first, end)."""
-    update_range(job, keys, first, end, rule, hp, np.empty(job[DIM], hp.dtype))
+            return table
+        update_rows(jobs[table], spare if which else keys, n, rule, hp, total)
