@@ -255,6 +255,12 @@ def test_rare_levels_are_not_read_into(tmp_path):
     )
 
 
+def test_without_a_listener_warnings_are_pythons(tmp_path):
+    with open_run(tmp_path / "run") as run, pytest.warns() as told:
+        learn_columns(make_frame(40), "sales", run=run, epochs=1, baselines=False)
+    assert any("There are 40 rows" in str(warning.message) for warning in told)
+
+
 def test_noise_is_called_noise(tmp_path):
     rng = np.random.default_rng(0)
     frame = pa.table({"shop": rng.choice(["a", "b", "c"], 800), "sales": rng.normal(size=800)})
