@@ -276,3 +276,37 @@ def test_thinned_pieces_agree_about_the_tokens_that_both_see():
         assert -1 not in after
     np.testing.assert_array_equal(np.concatenate([piece for piece, _, _ in pieces]), whole[:n])
     assert 0.5 < np.mean(whole[:n] >= 0) * n / (tokens >= 0).sum() < 0.7
+
+
+@pytest.mark.parametrize("n_parts", [1, 4])
+def test_shared_negatives_have_the_gradient_of_word2vec_on_average(n_parts):
+    """Every pair with its context, and with `negative` draws of its own that are not the context."""
+    n_keys, dim, negative, rate, rounds = 12, 6, 5, np.float32(1e-4), 3000
+    (inputs, outputs), (a, b) = tables(n_keys, dim)
+    tokens = some_tokens(80, n_keys)
+    weights = np.random.default_rng(5).random(n_keys) + 0.1
+    parts = [cpu.alias_table(weights[p::n_parts].copy()) for p in range(n_parts)]
+    chance, other = (np.concatenate(column) for column in zip(*parts, strict=True))
+    starts = np.cumsum([0, *(len(c) for c, _ in parts)])
+    p = weights / weights.sum()
+    mass = np.array([p[part::n_parts].sum() for part in range(n_parts)], np.float32)
+    total = np.zeros((n_keys, dim))
+    for key in range(rounds):
+        moved, rest = inputs.copy(), outputs.copy()
+        for in_part in range(n_parts):
+            for out_part in range(n_parts):
+                cpu.skip_gram(
+                    moved.reshape(-1), rest.reshape(-1), *NO_BAGS, FREE, tokens, 0, 80, 2, False, chance,
+                    other, starts, mass, negative, 16 // n_parts, rate, np.uint64(key), in_part, out_part,
+                    n_parts,
+                )  # fmt: skip
+        total += (moved - inputs)[:, :dim]
+    expected = np.zeros((n_keys, dim))
+    for place in np.flatnonzero(tokens >= 0):
+        for at in reference.window_of(tokens, place, window=2, shrinks=False, key=0):
+            c, o = tokens[place], tokens[at]
+            expected[c] += (1 - reference.sigmoid(a[c] @ b[o])) * b[o]
+            drawn = np.where(np.arange(n_keys) == o, 0.0, p) * reference.sigmoid(b @ a[c])
+            expected[c] -= negative * drawn @ b
+    np.testing.assert_allclose(total / rounds / rate, expected, rtol=0.05, atol=0.25)
+    assert np.abs(expected).max() > 5
