@@ -630,6 +630,14 @@ def test_backward_with_inputs_reaches_only_these():
     assert tables["b"].grad._nnz() == 2
 
 
+def test_the_tables_of_plectrums_layers_are_known_among_bare_parameters():
+    layers = [plectrum.nn.Embedding(50, 4), plectrum.nn.EmbeddingBag(50, 4)]
+    layers += [plectrum.nn.EmbeddingTables({"a": (50, 4)})]
+    for layer in layers:
+        plectrum.optim.AdamW(list(layer.parameters()), dense_below=0)
+        assert all(isinstance(p, RowParameter) for p in layer.parameters())
+
+
 def test_tables_of_finds_each_table_once():
     model = torch.nn.ModuleList(
         [torch.nn.Embedding(4, 2), torch.nn.EmbeddingBag(4, 2), torch.nn.Linear(2, 2)]

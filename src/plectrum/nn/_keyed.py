@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from plectrum.nn._control import ControlledRows
+from plectrum.rows import mark_as_table
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -31,6 +32,13 @@ class KeyedTable(ControlledRows):
         vocabulary = coverage = None
     __jit_unused_properties__ = ("vectors", "frozen_rows")
     __jit_ignored_attributes__ = ("vectors",)
+
+    def register_parameter(self, name: str, param: torch.nn.Parameter | None) -> None:
+        """Register as torch does, and say that the weight is a table, to optimizers that know rows."""
+        super().register_parameter(name, param)
+        if name == "weight" and param is not None:
+            mark_as_table(param)
+
     __iter__ = None  # else Python, which sees layer[key], would iterate over layer[0], layer[1], ...
 
     @classmethod

@@ -15,7 +15,7 @@ from plectrum.nn._frozen import FrozenRows, keep_frozen
 from plectrum.nn._grow import grow_table
 from plectrum.nn._lookup import bad_ids_error
 from plectrum.nn._row_arguments import Start, row_mask, starting_rows
-from plectrum.rows import look_up_each
+from plectrum.rows import look_up_each, mark_as_table
 
 PREFIX = "table_"
 
@@ -74,7 +74,7 @@ class EmbeddingTables(torch.nn.Module):
         for name in self.names:
             n_rows, dim = checked_size(name, sizes[name])
             table = Parameter(torch.empty((n_rows, dim), device=device, dtype=dtype))
-            self.register_parameter(parameter_name(name), table)
+            self.register_parameter(parameter_name(name), mark_as_table(table))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

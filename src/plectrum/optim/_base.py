@@ -16,10 +16,20 @@ from plectrum.kernels.update._step import STATES, Step
 from plectrum.optim import _gradients
 from plectrum.optim._absence import ABSENCE, catch_up, new_series
 from plectrum.optim._compiled import Work, update_tables
-from plectrum.rows import Ledger, RowParameter, adopt, held_rows, ledger_of, release, tables_of
+from plectrum.rows import (
+    Ledger,
+    RowParameter,
+    adopt,
+    files_of,
+    held_rows,
+    ledger_of,
+    release,
+    tables_of,
+)
 from plectrum.rows._behind import is_compiled
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._ledger import Series
+from plectrum.rows._mapped import TableFiles
 from plectrum.rows._tables import is_marked
 
 Group = dict[str, Any]
@@ -93,14 +103,21 @@ class RowOptimizer(torch.optim.Optimizer):
     def _adopt(self, p: Parameter, group: Group) -> Ledger:
         """Take the table over: from now on its gradient is rows, and this object says how far each row is."""
         release(p)
+        files = files_of(p)
+        if files is not None:
+            self._find_state(p, files)
         series: Series | None = new_series(self._absence_of(group), p.dtype, self._steps_taken(p))
-        for other in self._tables.values():  # tables that step together share a clock
+        for other in (
+            self._tables.values() if files is None else ()
+        ):  # tables that step together share a clock
             if series is not None and other.series is not None and self._may_share(other, series, group):
                 series = other.series
         ledger = Ledger(p, self.state[p], series, catch_up)
         ledger.group, ledger.n_steps = group, self._steps_taken(p)
         adopt(p, ledger)
-        if p.device.type == "cpu":
+        if files is not None:
+            self._go_on(ledger, files)
+        elif p.device.type == "cpu":
             use_large_pages(p.data_ptr(), p.numel() * p.element_size())
         ledger.hold(p, held_rows(p))
         self._tables[p] = ledger
@@ -109,11 +126,32 @@ class RowOptimizer(torch.optim.Optimizer):
     def _may_share(self, other: Ledger, series: Series, group: Group) -> bool:
         return (
             other.series is not None
+            and other.files is None
             and other.group is group
             and type(other.series) is type(series)
             and other.series.now == series.now
             and other.series.dtype == series.dtype
         )
+
+    def _find_state(self, p: Parameter, files: TableFiles) -> None:
+        """Take up the state that stands in the files of a table."""
+        for name in self._state_names():
+            if files.has(name) and name not in self.state[p]:
+                dim = 1 if self.rule == "rowwise_adagrad" else p.shape[1]
+                kind = torch.float64 if p.dtype == torch.float64 else torch.float32
+                self.state[p][name] = files.array(name, (p.shape[0], dim), kind)
+        start, steps = files.steps(_N_NUMBERS)
+        self.state[p]["step"] = torch.tensor(float(start))
+        self._found = steps
+
+    def _go_on(self, ledger: Ledger, files: TableFiles) -> None:
+        """Count again the steps that were written down, and write down those to come."""
+        for numbers in self._found:
+            step = Step(self.rule, *numbers[:9], *(bool(flag) for flag in numbers[9:]))
+            if ledger.series is not None:
+                ledger.series.advance(step)
+            ledger.n_steps += 1
+        ledger.files = files
 
     def _steps_taken(self, p: Parameter) -> int:
         step = self.state[p].get("step", 0) if p in self.state else 0
@@ -265,12 +303,16 @@ class RowOptimizer(torch.optim.Optimizer):
             own = clocks.pop(id(ledger.series), None)
             if own is not None:
                 own.advance(self._step_of(group, ledger, is_first))
+            if ledger.files is not None:
+                ledger.files.add_step(self._step_of(group, ledger, is_first)[1:])
 
     def _forget(self, clock: Series) -> None:
         """Bring all rows that go by this clock up to date, so that it need not remember its past."""
         for p, ledger in self._tables.items():
             if ledger.series is clock:
                 ledger.catch_up_all(p)
+                if ledger.files is not None:
+                    ledger.files.restart(clock.now)
         clock.restart()
 
     def _update(self, p: Parameter, gradient: RowGradient, step: Step) -> None:
@@ -408,4 +450,5 @@ def _without_held(gradient: RowGradient, held: Tensor | None) -> RowGradient:
     return RowGradient(gradient.ids[free], values, bag_of, scale)
 
 
+_N_NUMBERS = len(Step._fields) - 1  # all but the rule
 _KEPT = ("defaults", "state", "param_groups", "absent_rows", "dense_below")

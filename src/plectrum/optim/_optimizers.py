@@ -12,7 +12,7 @@ from plectrum.errors import ArgumentError, OptimizerError
 from plectrum.kernels._pages import use_large_pages
 from plectrum.kernels.update._step import Step
 from plectrum.optim._base import DENSE_BELOW, Group, RowOptimizer
-from plectrum.rows import Ledger
+from plectrum.rows import Ledger, files_of
 
 Params = torch.nn.Module | Iterable[Any]
 
@@ -95,7 +95,7 @@ class _AdamBase(RowOptimizer):
         if is_first:
             state["step"] = torch.tensor(0.0)
             for name in self._state_names()[: 3 if group["amsgrad"] else 2]:
-                state[name] = state_like(p)
+                state[name] = state_like(p, name)
         return is_first
 
     def _step_of(self, group: Group, ledger: Ledger, is_first: bool) -> Step:  # noqa: ARG002
@@ -106,10 +106,14 @@ class _AdamBase(RowOptimizer):
         )  # fmt: skip
 
 
-def state_like(p: Parameter) -> torch.Tensor:
-    """Return zeros of the shape of the table, in the dtype its updates are computed in."""
+def state_like(p: Parameter, name: str, *, dim: int | None = None) -> torch.Tensor:
+    """Return zeros for every row, in the dtype updates are computed in; in the table's files if any."""
     kind = torch.float64 if p.dtype == torch.float64 else torch.float32
-    state = torch.zeros(p.shape, dtype=kind, device=p.device)
+    shape = (p.shape[0], p.shape[1] if dim is None else dim)
+    files = files_of(p)
+    if files is not None:
+        return files.array(name, shape, kind)
+    state = torch.zeros(shape, dtype=kind, device=p.device)
     if state.device.type == "cpu":  # before anything is written to it
         use_large_pages(state.data_ptr(), state.numel() * state.element_size())
     return state
@@ -252,7 +256,7 @@ class SGD(RowOptimizer):
         state = self.state[p]
         if not group["momentum"] or state.get("momentum_buffer") is not None:
             return False
-        state["momentum_buffer"] = state_like(p)
+        state["momentum_buffer"] = state_like(p, "momentum_buffer")
         return True
 
     def _step_of(self, group: Group, ledger: Ledger, is_first: bool) -> Step:  # noqa: ARG002
@@ -310,7 +314,7 @@ class _AdagradBase(RowOptimizer):
         return is_first
 
     def _new_sum(self, p: Parameter) -> torch.Tensor:
-        return state_like(p)
+        return state_like(p, "sum")
 
     def _prepare_dense(self, group: Group) -> None:
         for p in group["params"]:
@@ -386,4 +390,4 @@ class RowwiseAdagrad(_AdagradBase):
         ) or super()._is_worth_adopting(p)
 
     def _new_sum(self, p: Parameter) -> torch.Tensor:
-        return state_like(p)[:, :1].contiguous()
+        return state_like(p, "sum", dim=1)

@@ -4,6 +4,9 @@ from plectrum.rows._held import held_rows as held_rows
 from plectrum.rows._held import hold_rows as hold_rows
 from plectrum.rows._ledger import Ledger as Ledger
 from plectrum.rows._lookup import look_up_each as look_up_each
+from plectrum.rows._mapped import files_of as files_of
+from plectrum.rows._mapped import keep_in_files as keep_in_files
+from plectrum.rows._mapped import open_table as open_table
 from plectrum.rows._parameter import RowParameter as RowParameter
 from plectrum.rows._parameter import adopt as adopt
 from plectrum.rows._parameter import ledger_of as ledger_of
@@ -15,11 +18,14 @@ __all__ = [
     "Ledger",
     "RowParameter",
     "adopt",
+    "files_of",
     "held_rows",
     "hold_rows",
+    "keep_in_files",
     "ledger_of",
     "look_up_each",
     "mark_as_table",
+    "open_table",
     "release",
     "tables_of",
 ]

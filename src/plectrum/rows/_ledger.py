@@ -10,6 +10,7 @@ from torch import Tensor
 from plectrum.errors import OptimizerError
 from plectrum.rows._behind import Rows, take_all_rows_behind, take_rows_behind
 from plectrum.rows._gradient import RowGradient
+from plectrum.rows._mapped import TableFiles, files_of
 
 if TYPE_CHECKING:
     from torch.nn.parameter import Parameter
@@ -59,6 +60,8 @@ class Ledger:
         How many steps the table has taken.
     group : dict
         The parameter group of the optimizer that the table belongs to.
+    files : TableFiles or None
+        Where every step is written down; None for a table in memory.
     waiting : list of RowGradient
         Gradients of the table that are not written out yet.
     held : bool Tensor (n_rows,) or None
@@ -78,8 +81,13 @@ class Ledger:
         self.n_steps = series.now if series is not None else 0
         self.group: dict[str, Any] = {}
         self.waiting: list[RowGradient] = []
+        self.files: TableFiles | None = None
         self._complete_at = 0  # the step at which every row was up to date
         if series is not None:
+            files = files_of(table)
+            if files is not None:
+                self.last, self._complete_at = files.array("last", (table.shape[0],), torch.int32), -1
+                return  # whoever was killed may have left rows behind
             self.last = torch.full((table.shape[0],), series.now, dtype=torch.int32, device=table.device)
             self._complete_at = series.now
 

@@ -1,0 +1,98 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import torch
+
+import plectrum.optim
+from plectrum.errors import ArgumentError, FormatError
+from plectrum.rows import keep_in_files, open_table
+
+SOURCE = Path(__file__).parents[2] / "src"
+OPTIMIZERS = {
+    "AdamW": {"lr": 0.05, "weight_decay": 0.1},
+    "SGD": {"lr": 0.02, "momentum": 0.9},
+    "RowwiseAdagrad": {"lr": 0.1},
+}
+
+
+def batches(first, end):
+    for k in range(first, end):
+        yield torch.randint(0, 40, (16,), generator=torch.Generator().manual_seed(k))
+
+
+def train(layer, optimizer, first, end):
+    for ids in batches(first, end):
+        optimizer.zero_grad()
+        layer(ids).pow(2).sum().backward()
+        optimizer.step()
+
+
+def new_layer():
+    return torch.nn.Embedding(60, 8, _weight=torch.randn(60, 8, generator=torch.Generator().manual_seed(0)))
+
+
+@pytest.mark.parametrize("name", list(OPTIMIZERS))
+def test_training_goes_on_after_the_table_is_opened_again(name, tmp_path):
+    kind, options = getattr(plectrum.optim, name), {"dense_below": 0, **OPTIMIZERS[name]}
+    whole = new_layer()
+    train(whole, kind(whole, **options), 0, 20)
+    layer = new_layer()
+    keep_in_files(layer.weight, tmp_path / "table")
+    train(layer, kind(layer, **options), 0, 12)
+    del layer
+    again = torch.nn.Embedding(60, 8)
+    again.weight = open_table(tmp_path / "table")
+    train(again, kind(again, **options), 12, 20)
+    torch.testing.assert_close(again.weight.detach(), whole.weight.detach(), rtol=1e-6, atol=1e-6)
+
+
+PROGRAM = """
+import os, signal, sys, torch, plectrum.optim
+sys.path.insert(0, {tests!r})
+from test_mapped import keep_in_files, new_layer, train
+layer = new_layer()
+keep_in_files(layer.weight, {folder!r})
+train(layer, plectrum.optim.AdamW(layer, lr=0.05, weight_decay=0.1, dense_below=0), 0, 12)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_process_leaves_a_table_that_trains_on(tmp_path):
+    folder = tmp_path / "table"
+    program = textwrap.dedent(PROGRAM).format(tests=str(Path(__file__).parent), folder=str(folder))
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, check=False)
+    assert done.returncode == -signal.SIGKILL
+    whole = new_layer()
+    options = {"lr": 0.05, "weight_decay": 0.1, "dense_below": 0}
+    train(whole, plectrum.optim.AdamW(whole, **options), 0, 20)
+    again = torch.nn.Embedding(60, 8)
+    again.weight = open_table(folder)
+    train(again, plectrum.optim.AdamW(again, **options), 12, 20)
+    torch.testing.assert_close(again.weight.detach(), whole.weight.detach(), rtol=1e-6, atol=1e-6)
+
+
+def test_a_clock_that_forgets_forgets_in_the_files_too(tmp_path, monkeypatch):
+    monkeypatch.setattr("plectrum.optim._base.MEMORY", 5)
+    test_training_goes_on_after_the_table_is_opened_again("AdamW", tmp_path)
+
+
+def test_a_folder_with_a_table_is_not_overwritten_and_one_without_is_named(tmp_path):
+    keep_in_files(new_layer().weight, tmp_path / "table")
+    with pytest.raises(ArgumentError, match="must not hold a table yet"):
+        keep_in_files(new_layer().weight, tmp_path / "table")
+    with pytest.raises(FormatError, match="must hold a table"):
+        open_table(tmp_path / "nothing")
+
+
+def test_a_file_of_another_size_is_named(tmp_path):
+    keep_in_files(new_layer().weight, tmp_path)
+    (tmp_path / "weight.bin").write_bytes(b"12")
+    with pytest.raises(FormatError, match=r"weight.bin.*must hold 1,920 bytes"):
+        open_table(tmp_path)
