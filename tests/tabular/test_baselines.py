@@ -105,8 +105,11 @@ def test_no_numbers_at_all():
 def test_large_data_are_sampled_and_said(monkeypatch):
     monkeypatch.setattr(_baselines, "MAX_ROWS", 1_000)
     train, target, held_out, _ = make_data(REGRESSION)
-    judged = run_baseline(next(baselines(REGRESSION, seed=0)), train, target, held_out, seed=0)
-    assert judged.note == "fitted on a sample of 1,000 of 2,500 rows"
+    constant, linear, *_ = (
+        run_baseline(b, train, target, held_out, seed=0) for b in baselines(REGRESSION, seed=0)
+    )
+    assert constant.note is None
+    assert linear.note == "fitted on a sample of 1,000 of 2,500 rows"
 
 
 def test_baselines_are_the_same_twice():
@@ -166,6 +169,22 @@ def test_the_verdict_says_when_it_was_worth_it():
 def test_the_verdict_says_when_it_was_not():
     assert "not worth it for prediction: base is 100% better" in verdict(4.0, 1.0)
     assert "does as well, within the noise" in verdict(1.0, 1.0001, noise=1.0)
+
+
+def test_the_verdict_calls_a_small_difference_small():
+    text = verdict(1.0, 1.01, noise=0.001)
+    assert text.startswith(
+        "The embedding made hardly a difference: on held-out rows the network is 0.5% better"
+    )
+
+
+def test_the_verdict_says_when_the_baseline_had_fewer_rows():
+    losses = {"net": np.ones(50), "base": np.full(50, 4.0) + np.arange(50) / 50}
+    results = [
+        result("net", "network", 1.0),
+        result("base", "linear", 2.0) | {"note": "fitted on a sample of 1"},
+    ]
+    assert write_verdict(results, losses, "rmse").endswith("with all of them it might be better.")
 
 
 def test_the_verdict_says_when_nothing_predicts():

@@ -17,6 +17,7 @@ from plectrum.tabular._scores import Task
 
 MAX_ROWS = 500_000  # training rows that a baseline gets at most; more would not change the order
 MAX_CELLS = 12_000_000  # rows times columns for boosting, which costs time in proportion
+SAMPLED = "fitted on a sample"  # begins the note of a baseline that did not get all rows
 _NATIVE_LEVELS = 255  # scikit-learn's limit for categories in histogram boosting
 _FEW_ROWS = 20_000  # up to here threads cost more than they bring, and on a busy machine a lot more
 _MANY_ROWS = 50_000  # from here boosting takes fewer and larger steps, which is as good and costs less
@@ -80,7 +81,8 @@ def run_baseline(
 ) -> Judged:
     """Fit one baseline and predict the held-out rows, on a sample where there are more than 500,000 rows."""
     began = time.perf_counter()
-    which, sampled = sample_rows(len(target), train.n_features, seed=seed)
+    n_features = 0 if baseline.role == "constant" else train.n_features
+    which, sampled = sample_rows(len(target), n_features, seed=seed)
     if which is not None:
         train, target = train.take(which), target[which]
     predicted, note = baseline.fit_predict(train, target, held_out)
@@ -109,12 +111,12 @@ def run_on_vectors(
 
 
 def sample_rows(n: int, n_features: int, *, seed: int) -> tuple[NDArray[np.int64] | None, str | None]:
-    """Return which training rows a baseline gets, and the sentence that says so; None and None for all."""
+    """Return which training rows a baseline gets, and the note that says so; None and None for all."""
     n_kept = min(n, MAX_ROWS, max(20_000, MAX_CELLS // max(1, n_features)))
-    if n_kept >= n:
+    if n_kept >= n or not n_features:
         return None, None
     which = np.sort(np.random.default_rng(seed).choice(n, n_kept, replace=False))
-    return which, f"fitted on a sample of {n_kept:,} of {n:,} rows"
+    return which, f"{SAMPLED} of {n_kept:,} of {n:,} rows"
 
 
 # ------------------------------------------------------------------------------------------ the models

@@ -14,9 +14,9 @@ _MOST_COLUMNS = 5  # more sentences are not read
 def find(estimator: Any, columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return a sentence for each of the largest tables: the row that moved most, and who is near it now.
 
-    Rows that were seen less than five times, or updated less than half of the rows were, move by chance and
-    are not looked at; tables of which more than a fifth of the levels are so rare are named in a last
-    sentence.
+    Only rows with data enough are looked at: the most frequent ones, which together have half of the data, as
+    far as they were seen five times. Tables of which more than a fifth of the levels are rarer than that are
+    named in a last sentence.
     """
     learned = [c for c in columns if c["vectors"] is not None and c["n_levels"] >= 3]
     learned = sorted(learned, key=lambda c: -c["n_levels"])[:_MOST_COLUMNS]
@@ -26,7 +26,9 @@ def find(estimator: Any, columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _most_moved(estimator: Any, name: str) -> list[dict[str, Any]]:
     vectors, n_updates = estimator.vectors_[name], np.asarray(estimator.n_updates_[name])
-    tells = (n_updates >= np.median(n_updates)) & (vectors.counts >= FEW_ROWS)
+    falling = np.sort(vectors.counts)[::-1]
+    enough = falling[int(np.searchsorted(np.cumsum(falling), falling.sum() / 2))]
+    tells = vectors.counts >= max(enough, FEW_ROWS)
     if not tells.any():
         return []
     moved = np.where(tells, estimator.moved_[name], -1.0)

@@ -6,9 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from plectrum.tabular._baselines import SAMPLED
 from plectrum.tabular._scores import difference
 
 _CLEAR = 2.0  # standard errors; less is called noise
+_HARDLY = 0.01  # share of the score; less is nothing to build on, however certain it is
 
 
 def write_verdict(
@@ -54,9 +56,10 @@ def _against(
     if gained > _CLEAR * error and best["role"] == "constant":
         return f"The network predicts better than the constant, and no other model does: {numbers}."
     if gained > _CLEAR * error:
+        how = "was worth it" if share >= _HARDLY else "made hardly a difference"
         return (
-            f"The embedding was worth it: on held-out rows the network is {share:.0%} better than the best "
-            f"baseline, {best['name']} ({numbers})."
+            f"The embedding {how}: on held-out rows the network is {_percent(share)} better than the best "
+            f"baseline, {best['name']} ({numbers}).{_unequal(best)}"
         )
     if best["role"] == "constant":
         return (
@@ -95,6 +98,18 @@ def _on_vectors(  # noqa: PLR0917
     if not ahead:
         return []
     return [f"Best of all is {on_vectors['name']}: {metric} {_number(on_vectors, metric)}."]
+
+
+def _unequal(best: Any) -> str:
+    """Return a sentence where the network had more rows to learn from than the baseline it beats."""
+    sampled = (best.get("note") or "").startswith(SAMPLED)
+    return (
+        " The baseline had only a sample of the rows; with all of them it might be better." if sampled else ""
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.0%}" if share >= 0.1 else f"{share:.1%}"
 
 
 def _number(result: Mapping[str, Any], metric: str) -> str:
