@@ -1,7 +1,5 @@
 """Layers under DistributedDataParallel on two processes, gradients averaged over gloo."""
 
-import socket
-
 import pytest
 import torch
 import torch.distributed as dist
@@ -50,8 +48,8 @@ def train(model, optimizer, part):
         optimizer.step()
 
 
-def work(rank, port, name, sparse, wrap_first, frozen, folder):
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+def work(rank, name, sparse, wrap_first, frozen, folder):
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2)
     torch.set_num_threads(1)
     model = Model(sparse=sparse)
     if frozen:
@@ -67,17 +65,11 @@ def work(rank, port, name, sparse, wrap_first, frozen, folder):
     dist.destroy_process_group()
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @pytest.mark.parametrize("frozen", [[], [1, 7]], ids=["all rows", "some frozen"])
 @pytest.mark.parametrize("wrap_first", [True, False], ids=["wrapped first", "optimizer first"])
 @pytest.mark.parametrize(("name", "sparse"), CASES)
 def test_two_processes_end_where_one_does(name, sparse, wrap_first, frozen, tmp_path):
-    mp.spawn(work, (free_port(), name, sparse, wrap_first, frozen, tmp_path), nprocs=2)
+    mp.spawn(work, (name, sparse, wrap_first, frozen, tmp_path), nprocs=2)
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
     alone = Model()
     if frozen:
