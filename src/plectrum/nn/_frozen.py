@@ -1,10 +1,10 @@
 """Rows of a table that do not train, whatever the optimizer.
 
 A mask over the gradient is not enough: momentum moves a row whose gradient is zero, and weight decay
-shrinks it. So two things are done. The gradient of a frozen row is taken out before it is accumulated,
-which keeps it out of norms, clipping and averages over processes. And the row is put back after every step
-of an optimizer that does not say, with ``keeps_frozen_rows = True``, that it leaves such rows alone by
-itself.
+shrinks it. So two things are done. The gradient of a frozen row is taken out before it is accumulated, which
+keeps it out of norms, clipping and averages over processes. And the row is put back, with what the optimizer
+keeps for it, after every step of an optimizer that does not say, with ``keeps_frozen_rows = True``, that it
+leaves such rows alone by itself. So a row that trains again goes on from where it stood.
 """
 
 from typing import Any
@@ -27,13 +27,10 @@ class FrozenRows:
     ----------
     mask : bool tensor (n_rows,)
         True where the row is frozen.
-    version : int
-        Counts the changes, for those who keep something that was computed from the mask.
     """
 
     def __init__(self, mask: Tensor) -> None:
         self.mask = mask
-        self.version = 0
         self._rows: Tensor | None = None
         self._hook: RemovableHandle | None = None
 
@@ -47,7 +44,6 @@ class FrozenRows:
     def change(self, mask: Tensor) -> None:
         """Freeze exactly the rows that are True here."""
         self.mask, self._rows = mask, None
-        self.version += 1
 
     def on(self, device: torch.device) -> "FrozenRows":
         """Return itself with its tensors on this device: they follow the table."""
@@ -65,7 +61,7 @@ class FrozenRows:
         return torch.sparse_coo_tensor(ids[:, kept], values[kept], grad.shape, check_invariants=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"mask": self.mask, "version": self.version, "_rows": None, "_hook": None}
+        return {"mask": self.mask, "_rows": None, "_hook": None}
 
 
 _frozen_of = WeakTensorKeyDictionary()
@@ -96,7 +92,7 @@ def keep_frozen(table: Parameter, frozen: FrozenRows) -> None:
         frozen._hook = None  # if there was one, it was another table's
     if table.requires_grad and frozen._hook is None:
         frozen._hook = table.register_hook(frozen.without_gradient)  # type: ignore[no-untyped-call]
-    hold_rows(table, frozen.mask)
+    hold_rows(table, frozen.mask if len(frozen.rows) else None)
     _watch_optimizers()
 
 
