@@ -227,8 +227,16 @@ def assert_same_weights(ours, theirs):
         torch.testing.assert_close(ours[name], expected, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda s: s.__name__)
-@pytest.mark.parametrize("make_model", MODELS.values(), ids=MODELS)
+VARIANTS = {"Embedding, padded", "Embedding, scaled by frequency", "EmbeddingBag, padded"}
+CASES = [
+    pytest.param(make_model, scenario, id=f"{name}, {scenario.__name__}")
+    for name, make_model in MODELS.items()
+    for scenario in SCENARIOS
+    if name not in VARIANTS or scenario in {plainly, accumulating, frozen_for_a_while}
+]
+
+
+@pytest.mark.parametrize(("make_model", "scenario"), CASES)
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_layers_end_where_torch_s_dense_optimizer_ends(name, make_model, scenario):
     theirs, ours, options = OPTIMIZERS[name]
@@ -262,4 +270,19 @@ def test_an_average_of_weights_sees_every_row():
             optimizer.step()
             average.update_parameters(model)
         results.append(average.module)
+    assert_same_weights(results[1], results[0])
+
+
+@pytest.mark.parametrize("name", ["Embedding", "EmbeddingBag", "EmbeddingTables"])
+def test_compiled_layers_train_to_the_same_numbers(name):
+    results = []
+    for compiled in (False, True):
+        torch.compiler.reset()
+        torch.manual_seed(11)
+        model = MODELS[name]()
+        optimizer = plectrum.optim.AdamW(model, lr=0.02, dense_below=0)
+        if compiled:
+            model.rows.forward = torch.compile(model.rows.forward, backend="aot_eager")
+        plainly(model, optimizer)
+        results.append(model)
     assert_same_weights(results[1], results[0])
