@@ -114,15 +114,18 @@ class Subwords:
             yield slice(first, len(words))
 
     def _fill(self, words: Sequence[str], own: NDArray[np.float32], vectors: NDArray[np.float32]) -> None:
+        from plectrum.kernels.subwords import cpu
+
         rows, owners = self._rows_of_words(words)
         counts = np.bincount(owners, minlength=len(words))
         vectors[:] = own
-        starts = np.cumsum(counts) - counts
-        has = counts > 0
-        if has.any():
-            grams = np.asarray(self.table[rows + self.first_row], np.float32)
+        if isinstance(self.table, np.ndarray) and self.table.dtype == np.float32:
+            cpu.add_rows(self.table, rows + self.first_row, np.cumsum(counts), vectors)
+        elif len(rows):
+            has = counts > 0
+            unpacked = np.asarray(self.table[rows + self.first_row], np.float32)
             with np.errstate(over="ignore", invalid="ignore"):  # a table may hold infinities
-                vectors[has] += np.add.reduceat(grams, starts[has], axis=0)
+                vectors[has] += np.add.reduceat(unpacked, (np.cumsum(counts) - counts)[has], axis=0)
         vectors /= (counts + 1).astype(np.float32)[:, None]
 
     def _rows_of_words(self, words: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

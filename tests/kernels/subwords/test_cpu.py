@@ -39,3 +39,10 @@ def test_buckets_agree_with_the_definition(words, min_n, max_n, bucket):
 )
 def test_characters_are_counted_not_bytes(word, expected):
     assert [g.decode() for g in reference.ngrams(word.encode(), 3, 6)] == expected
+
+
+def test_rows_are_added_to_their_words():
+    table = np.arange(12, dtype=np.float32).reshape(6, 2)
+    sums = np.ones((3, 2), np.float32)
+    cpu.add_rows(table, np.array([0, 5, 5]), np.array([2, 2, 3]), sums)
+    np.testing.assert_array_equal(sums, [[11, 13], [1, 1], [11, 12]])

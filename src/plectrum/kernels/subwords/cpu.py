@@ -72,3 +72,24 @@ def ngram_buckets(raw, ends, min_n, max_n, bucket, buckets, bucket_ends):
         bucket_ends[word] = n_found
         start = ends[word]
     return n_found
+
+
+@compiled()
+def add_rows(table, rows, ends, sums):
+    """Add to each of `sums` (n_words, dim) the rows of `table` that are its own.
+
+    Parameters
+    ----------
+    table : (n_rows, dim) float32
+    rows : (n_ngrams,) int64
+        The rows of all words, word after word; every one lies in `table`.
+    ends : (n_words,) int64
+        Where each word's rows end in `rows`.
+    """
+    at = 0
+    for word in range(len(ends)):
+        while at < ends[word]:
+            row = rows[at]
+            for i in range(table.shape[1]):
+                sums[word, i] += table[row, i]
+            at += 1
