@@ -13,7 +13,7 @@ from plectrum.formats._damage import damaged
 from plectrum.formats._format import Wanted
 from plectrum.formats._source import Source
 
-_PIECE = 1 << 18  # bytes that one thread parses at a time
+_PIECE = 1 << 17  # bytes that one thread parses at a time
 _LONGEST_LINE = 1 << 26
 _SMALL = 1 << 17  # bytes; a file below that is read in the time that loading a compiled kernel takes
 _NEWLINE = 10
@@ -244,6 +244,24 @@ def _parse_part(
     key_bytes: NDArray[np.uint8],
 ) -> tuple[bytes, int]:
     """Parse ``piece[place]`` into its rows of the matrix; return its keys and the number of rows."""
+    from plectrum.kernels.parse_text import numpy_ops
+
+    start, stop = place
+    n_lines = int(np.count_nonzero(piece[start:stop] == _NEWLINE))
+    keys = numpy_ops.parse_lines(piece[start:stop], matrix[first_row : first_row + n_lines])
+    if keys is not None:
+        return keys, n_lines
+    return _parse_any(piece, place, matrix, first_row, key_bytes)
+
+
+def _parse_any(
+    piece: NDArray[np.uint8],
+    place: tuple[int, int],
+    matrix: NDArray[np.float32],
+    first_row: int,
+    key_bytes: NDArray[np.uint8],
+) -> tuple[bytes, int]:
+    """Parse lines that may hold anything, by the compiled kernel."""
     from plectrum.kernels.parse_text import cpu
 
     start, stop = place

@@ -51,38 +51,32 @@ def read_word2vec_binary(path: Path, wanted: Wanted) -> Record:
 def _read_records(
     source: Source, head: bytes, n: int, dim: int, wanted: Wanted
 ) -> tuple[list[str], NDArray[np.float32]]:
-    from plectrum.kernels.parse_text import cpu
+    from plectrum.kernels.parse_text import numpy_ops
 
     n_wanted = wanted.rows_to_read(n)
     width = 4 * dim
     if source.size is None and width > 1 << 26:
         raise damaged(source.path, 0, "at most 16 million dimensions", f"{dim:,}")
-    buffer = np.empty(max(_PIECE, 2 * (width + _LONGEST_TOKEN)), np.uint8)
-    buffer[: len(head)] = np.frombuffer(head, np.uint8)
+    buffer = bytearray(max(_PIECE, 2 * (width + _LONGEST_TOKEN)))
+    buffer[: len(head)] = head
     filled = len(head)
-    key_bytes = np.empty_like(buffer)
-    key_ends = np.empty(len(buffer) // (width + 1) + 1, np.int64)
-    part = np.empty((len(key_ends), width), np.uint8)
-    store, keys, n_read = RowStore(dim, n_wanted if wanted.keys is None and source.size else 0), [], 0
+    store, n_read = RowStore(dim, n_wanted if wanted.keys is None and source.size else 0), 0
+    keys: list[str] = []
     while n_read < n_wanted:
-        filled += source.read_into(buffer.data[filled:])
-        n_rows, end = cpu.split_records(buffer, filled, dim, part, 0, n_wanted - n_read, key_bytes, key_ends)
-        if n_rows == 0:
-            raise damaged(
-                source.path,
-                source.position - filled + end,
-                f"record {n_read + 1:,} of {n:,}: a token of at most {_LONGEST_TOKEN:,} bytes, a space and "
-                f"{dim:,} floats",
-                f"{filled - end:,} bytes, {bytes(buffer[end : min(filled, end + 16)])!r}",
-            )
-        found, rows = _decode(key_bytes, key_ends[:n_rows]), part[:n_rows].view("<f4")
+        filled += source.read_into(memoryview(buffer)[filled:])
+        tokens, rows, end = numpy_ops.split_records(buffer, filled, dim, n_wanted - n_read)
+        if not tokens:
+            expected = f"record {n_read + 1:,} of {n:,}: a token, a space and {dim:,} floats"
+            got = f"{filled - end:,} bytes, {bytes(buffer[end : min(filled, end + 16)])!r}"
+            raise damaged(source.path, source.position - filled + end, expected, got)
+        n_read += len(tokens)
+        found = [token.decode("utf-8", "surrogateescape") for token in tokens]
         if wanted.keys is not None:
             at = [row for row, key in enumerate(found) if wanted.has(key)]
             found, rows = [found[row] for row in at], rows[at]
         keys += found
         store.append(rows)
-        n_read += n_rows
-        buffer[: filled - end] = buffer[end:filled].copy()
+        buffer[: filled - end] = buffer[end:filled]
         filled -= end
     if n_wanted == n:
         _refuse_rest(source, bytes(buffer[:filled]))
@@ -98,15 +92,6 @@ def _refuse_rest(source: Source, left: bytes) -> None:
             "the end of the file behind the last record",
             f"{left[:16]!r}",
         )
-
-
-def _decode(key_bytes: NDArray[np.uint8], ends: NDArray[np.int64]) -> list[str]:
-    raw = key_bytes[: ends[-1]].tobytes()
-    places = zip([0, *ends[:-1].tolist()], ends.tolist(), strict=True)
-    if raw.isascii():
-        text = raw.decode("ascii")
-        return [text[a:b] for a, b in places]
-    return [raw[a:b].decode("utf-8", "surrogateescape") for a, b in places]
 
 
 def write_word2vec_binary(record: Record, path: Path) -> None:

@@ -129,20 +129,3 @@ def test_any_bytes_are_parsed_or_refused_without_leaving_the_buffer(raw, dim):
     assert 0 <= n_rows <= len(matrix)
     assert 0 <= n_key_bytes <= len(raw)
     assert 0 <= at <= len(raw)
-
-
-@pytest.mark.parametrize("between", [b"", b"\n"])
-def test_binary_records_are_split_with_and_without_newlines(between):
-    rows = np.arange(6, dtype="<f4").reshape(3, 2)
-    raw = b"".join(
-        key + b" " + row.tobytes() + between for key, row in zip([b"a", b"", b"ccc"], rows, strict=True)
-    )
-    buffer = np.frombuffer(raw, np.uint8)
-    out = np.empty((3, 8), np.uint8)
-    keys, ends = np.empty(len(raw), np.uint8), np.empty(5, np.int64)
-    n_rows, at = cpu.split_records(buffer, len(raw), 2, out, 0, 3, keys, ends)
-    assert n_rows == 3
-    assert at == len(raw) - len(between)
-    assert ends[:3].tolist() == [1, 1, 4]
-    np.testing.assert_array_equal(out.view("<f4"), rows)
-    assert cpu.split_records(buffer, len(raw) - 1 - len(between), 2, out, 0, 3, keys, ends)[0] == 2

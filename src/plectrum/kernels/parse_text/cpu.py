@@ -1,4 +1,4 @@
-"""Lines of text and binary records, parsed at the speed of memory; exact, by the reference's definition.
+"""Lines of text with anything in them, parsed at the speed of memory; exact, by the reference's definition.
 
 A decimal number ``m * 10**e`` of at most 19 digits is read in one pass. With ``m < 2**53`` and ``|e| <= 22``
 both factors are doubles, so one multiplication or division rounds correctly (Clinger 1990, "How to read
@@ -180,51 +180,6 @@ def parse_lines(raw, start, stop, dim, matrix, first_row, keys, first_key_byte, 
         row += 1
         p += 1
     return OK, row - first_row, out - first_key_byte, n_hard, p
-
-
-@compiled()
-def split_records(raw, stop, dim, matrix, first_row, n_wanted, keys, key_ends):
-    """Take whole binary records, ``[NEWLINE] key SPACE`` and `dim` little-endian float32, out of
-    ``raw[:stop]``.
-
-    Parameters
-    ----------
-    raw : (n_bytes,) uint8
-    matrix : (n, 4 * dim) uint8, written
-        The bytes of the rows, from `first_row` on.
-    n_wanted : int
-        At most so many records.
-    keys : (n_bytes,) uint8, written
-        The keys, one after the other.
-    key_ends : (at least the number of records,) int64, written
-        Where each key ends in `keys`.
-
-    Returns
-    -------
-    n_rows, position
-        `position` is where the first record starts that is not whole.
-    """
-    row, out, p = 0, 0, 0
-    width = 4 * dim
-    while row < n_wanted:
-        start = p
-        while start < stop and raw[start] == _NEWLINE:
-            start += 1
-        end = start
-        while end < stop and raw[end] != _SPACE:
-            end += 1
-        if end + 1 + width > stop:
-            break
-        for i in range(start, end):
-            keys[out] = raw[i]
-            out += 1
-        key_ends[row] = out
-        target = matrix[first_row + row]
-        for i in range(width):
-            target[i] = raw[end + 1 + i]
-        p = end + 1 + width
-        row += 1
-    return row, p
 
 
 @compiled()
