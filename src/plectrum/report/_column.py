@@ -43,12 +43,13 @@ def column_section(i: int, table: Table, honesty: Honesty | None, record: Any, p
     noun = noun_of(record["kind"], table.name)
     target = (record.get("target") or {}).get("name")
     name = escape(table.name, longest=80)
+    rare = _rare(table, noun, is_column=record["kind"] == "columns")
     return (
         f'<section class="column" id="column-{i}" data-noun="{noun}" aria-labelledby="name-{i}">'
         f'<div class="column-head"><h2 id="name-{i}"><bdi>{name}</bdi></h2>{_sizes(table, noun)}</div>'
         f"{_honesty_line(honesty, noun)}{_live(i, table, noun)}"
         f"<noscript>{still_map(table)}{_neighbour_table(table, noun)}</noscript>"
-        f'<div class="notes">{_axes(table, target)}{_rare(table, noun)}</div>'
+        f'<div class="notes">{_axes(table, target)}{rare}</div>'
         f'<script type="text/plain" id="packed-{i}">{packed}</script></section>'
     )
 
@@ -143,7 +144,7 @@ def _axis(ends: tuple[str, str], axis: Axis, target: str | None) -> str:
     )
 
 
-def _rare(table: Table, noun: str) -> str:
+def _rare(table: Table, noun: str, *, is_column: bool) -> str:
     """Return the rarest rows, and what became of the unseen and the missing."""
     record = table.record
     n_few, rarest = rare_levels(table)
@@ -156,6 +157,19 @@ def _rare(table: Table, noun: str) -> str:
         else ""
     ]
     specials = {name for name, _ in table.specials}
+    facts += _unseen_and_missing(record, noun, specials) if is_column else []
+    items = "".join(
+        f'<li><bdi>{escape(label, longest=40)}</bdi> <span class="count">{number(count)}</span></li>'
+        for label, count in rarest
+    )
+    listed = f'<p class="small-head">Seen least</p><ul class="rarest">{items}</ul>' if items else ""
+    sentences = "".join(f"<p>{fact}</p>" for fact in facts if fact)
+    head = "Rare, unseen, missing" if is_column else "Rare"
+    return f'<div class="note"><h3>{head}</h3>{sentences}{listed}</div>'
+
+
+def _unseen_and_missing(record: dict[str, Any], noun: str, specials: set[str]) -> list[str]:
+    facts = []
     unseen, missing = record.get("n_unseen_held_out"), record.get("n_missing")
     if unseen is not None:
         facts.append(
@@ -171,13 +185,7 @@ def _rare(table: Table, noun: str) -> str:
             if missing
             else "No value was missing."
         )
-    items = "".join(
-        f'<li><bdi>{escape(label, longest=40)}</bdi> <span class="count">{number(count)}</span></li>'
-        for label, count in rarest
-    )
-    listed = f'<p class="small-head">Seen least</p><ul class="rarest">{items}</ul>' if items else ""
-    sentences = "".join(f"<p>{fact}</p>" for fact in facts if fact)
-    return f'<div class="note"><h3>Rare, unseen, missing</h3>{sentences}{listed}</div>'
+    return facts
 
 
 def _neighbour_table(table: Table, noun: str) -> str:
@@ -192,5 +200,5 @@ def _neighbour_table(table: Table, noun: str) -> str:
         for row in range(min(10, len(table.labels)))
     )
     caption = f"Nearest in all dimensions, of the {noun}s seen most"
-    table = f"<table><caption>{caption}</caption><tbody>{lines}</tbody></table>"
-    return f'<div class="scroll">{table}</div>'
+    listed = f"<table><caption>{caption}</caption><tbody>{lines}</tbody></table>"
+    return f'<div class="scroll">{listed}</div>'

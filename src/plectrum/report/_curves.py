@@ -29,6 +29,7 @@ def loss_curves(history: Sequence[dict[str, Any]], baselines: Sequence[Baseline]
     if len(train) < 2:
         return ""
     height, left, right, top, bottom = (280 if width > 500 else 230), 56, (190 if width > 500 else 14), 14, 34
+    names = ("training rows", "validation rows") if valid else ("training", "")
     values = [v for _, v in train + valid]
     low, high = min(values), max(values)
     shown = [b for b in baselines if b.value <= high + 1.5 * (high - low) and b.value >= low - (high - low)]
@@ -68,7 +69,7 @@ def loss_curves(history: Sequence[dict[str, Any]], baselines: Sequence[Baseline]
             f"<title>{escape(line.name)}: {number(line.value)}</title></line>"
         )
         ends.append((y(line.value), "base-name", line.name))
-    for points, kind, name in ((train, "train", "training rows"), (valid, "valid", "validation rows")):
+    for points, kind, name in ((train, "train", names[0]), (valid, "valid", names[1])):
         if points:
             path = " ".join(f"{x(e):.1f},{y(v):.1f}" for e, v in points)
             parts.append(f'<polyline class="{kind}" points="{path}"/>')

@@ -265,7 +265,8 @@ def making(record: Any) -> str:
     data, machine = record["data"], record.get("machine") or {}
     command = shlex.join(str(part) for part in record.get("command", []))
     versions = " · ".join(f"{escape(n)} {escape(v)}" for n, v in (record.get("versions") or {}).items())
-    rows = f"{number(data.get('n_rows'))} rows" + (
+    unit = {"words": "words", "items": "interactions", "nodes": "edges"}.get(record["kind"], "rows")
+    rows = f"{number(data.get('n_rows'))} {unit}" + (
         f": {number(data['n_train'])} to learn from, {number(data['n_held_out'])} held out"
         if data.get("n_held_out")
         else ""
