@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from plectrum.errors import OptimizerError
+from plectrum.kernels._pages import use_large_pages
 from plectrum.rows._behind import Rows, take_all_rows_behind, take_rows_behind
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._mapped import TableFiles, files_of
@@ -88,7 +89,10 @@ class Ledger:
             if files is not None:
                 self.last, self._complete_at = files.array("last", (table.shape[0],), torch.int32), -1
                 return  # whoever was killed may have left rows behind
-            self.last = torch.full((table.shape[0],), series.now, dtype=torch.int32, device=table.device)
+            self.last = torch.empty(table.shape[0], dtype=torch.int32, device=table.device)
+            if self.last.device.type == "cpu":  # before anything is written to it
+                use_large_pages(self.last.data_ptr(), 4 * len(self.last))
+            self.last.fill_(series.now)
             self._complete_at = series.now
 
     @property
