@@ -2,6 +2,7 @@ import pytest
 import torch
 
 import plectrum.nn
+import plectrum.optim
 from plectrum.errors import ArgumentError, RowOutOfRangeError
 
 BAD = [((1, 2), 13), ((0, 0), -1), ((3, 1), 10**9), ((2, 2), -13)]
@@ -85,3 +86,24 @@ def test_compiled_code_refuses_a_bad_id_as_torch_does(kind):
     compiled = torch.compile(kind(13, 5), backend="eager", fullgraph=True)
     with pytest.raises((IndexError, RuntimeError)):
         compiled(torch.tensor([[1, 13]]))
+
+
+@pytest.mark.parametrize("kind", [plectrum.nn.Embedding, plectrum.nn.EmbeddingBag])
+def test_a_layer_in_training_names_bad_ids_as_well(kind):
+    layer = kind(13, 5)
+    optimizer = plectrum.optim.AdamW(layer, dense_below=0)
+    layer(torch.tensor([[1, 2]])).sum().backward()
+    optimizer.step()
+    before = layer.weight.detach().clone()
+    with pytest.raises(RowOutOfRangeError, match=f"`ids` of `{kind.__name__}`.* got 13 at") as caught:
+        layer(torch.tensor([[1, 13]]))
+    assert caught.value.position == (0, 1)
+    assert isinstance(caught.value, RuntimeError) == (kind is plectrum.nn.EmbeddingBag)
+    assert torch.equal(layer.weight, before)
+
+
+def test_tables_in_training_name_bad_ids_as_well():
+    tables = plectrum.nn.EmbeddingTables({"store": (11, 4), "a.b": (5, 3)})
+    plectrum.optim.AdamW(tables, dense_below=0)
+    with pytest.raises(RowOutOfRangeError, match=r"EmbeddingTables\['a\.b'\].* got 5 at position \(1, 1\)"):
+        tables(torch.tensor([[1, 2], [3, 5]]))

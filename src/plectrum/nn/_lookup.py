@@ -59,7 +59,9 @@ def pool(
     try:
         return functional.embedding_bag(*arguments)
     except (IndexError, RuntimeError) as error:
-        problem = falling_offsets_error(owner, offsets) or bad_ids_error(error, owner, ids, weight)
+        problem = falling_offsets_error(owner, offsets) or bad_ids_error(
+            error, owner, ids, weight, pooled=True
+        )
         if problem is None:
             raise
         raise problem from error
@@ -74,11 +76,18 @@ class FallingOffsetsError(ArgumentError, RuntimeError):
 
 
 def bad_ids_error(
-    refusal: Exception, owner: str, ids: object, weight: Tensor, *, column: int | None = None
+    refusal: Exception,
+    owner: str,
+    ids: object,
+    weight: Tensor,
+    *,
+    column: int | None = None,
+    pooled: bool = False,
 ) -> RowOutOfRangeError | None:
     """Return what is wrong with the ids that torch refused, None when all lie inside the table.
 
-    `column` is where the ids stood in the last axis of what the user gave, None when they are all of it.
+    `column` is where the ids stood in the last axis of what the user gave, None when they are all of it;
+    `pooled` says that they stood in bags, where torch raises a RuntimeError.
     """
     if (
         not isinstance(ids, Tensor)
@@ -92,7 +101,8 @@ def bad_ids_error(
     if not len(places):
         return None
     first = tuple(int(i) for i in places[0])
-    kind = RowOutOfRangeError if isinstance(refusal, IndexError) else RowOutOfRangeRuntimeError
+    as_torch = pooled or not isinstance(refusal, IndexError)
+    kind = RowOutOfRangeRuntimeError if as_torch else RowOutOfRangeError
     return kind(
         owner=owner,
         value=int(ids[first]),
