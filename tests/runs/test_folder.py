@@ -52,6 +52,17 @@ def test_an_unfinished_run_needs_resume_or_force(tmp_path):
         assert run.load_state("baselines") is None
 
 
+def test_a_dropped_run_is_out_of_the_way_before_it_is_deleted(tmp_path, monkeypatch):
+    """Stands for a process that is killed while it deletes."""
+    from plectrum.runs import _folder
+
+    with open_run(tmp_path / "r") as run:
+        run.save_state("results", [1])
+    monkeypatch.setattr(_folder.shutil, "rmtree", lambda *path, **options: None)
+    with open_run(tmp_path / "r", force=True) as run:
+        assert run.load_state("results") is None
+
+
 def test_resume_without_an_unfinished_run_begins_anew(tmp_path):
     with open_run(tmp_path / "r", resume=True) as run:
         assert not run.resumed

@@ -74,7 +74,11 @@ def open_run(folder: str | os.PathLike[str], *, resume: bool = False, force: boo
                 "Go on with it with --resume (resume=True), or begin anew with --force (force=True)."
             )
         _Lock(partial).release()  # raises where somebody is still at work on it
-        shutil.rmtree(partial)
+        # renamed first: a process that is killed while it deletes must not leave half of a run to be resumed
+        dropped = partial.with_name(partial.name + ".dropped")
+        shutil.rmtree(dropped, ignore_errors=True)
+        partial.rename(dropped)
+        shutil.rmtree(dropped)
     return RunWriter(folder, partial, resumed=resumed, force=force)
 
 
