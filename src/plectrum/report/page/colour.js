@@ -53,7 +53,8 @@ function scaleOf(table, name) {
   if (centre === null || centre === undefined) return numberScale(values, colours.sequential, low, high, null, say);
   const reach = Math.max(high - centre, centre - low) || 1;
   const format = name === "effect" ? (v) => say(v, true) : say;
-  return numberScale(values, colours.diverging, centre - reach, centre + reach, centre, format);
+  const scale = numberScale(values, colours.diverging, centre - reach, centre + reach, centre, format);
+  return { ...scale, shown: [Math.min(low, centre), Math.max(high, centre)] }; // the legend has what occurs
 }
 
 function shareKept(table) {
@@ -84,8 +85,10 @@ function drawLegend(place, table, scale, colourName, sizeName, view) {
   place.replaceChildren();
   if (scale.stops) {
     const bar = el("span", { class: "ramp" });
-    bar.style.background = `linear-gradient(to right, ${Array.from({ length: 9 }, (_, i) => css(along(scale.stops, i / 8))).join(", ")})`;
-    place.append(el("span", { class: "key" }, el("span", {}, scale.format(scale.low)), bar, el("span", {}, scale.format(scale.high)), el("span", { class: "what" }, colourName)));
+    const [from, to] = scale.shown ?? [scale.low, scale.high], span = scale.high - scale.low || 1;
+    const colourAt = (value) => css(along(scale.stops, (value - scale.low) / span));
+    bar.style.background = `linear-gradient(to right, ${Array.from({ length: 9 }, (_, i) => colourAt(from + ((to - from) * i) / 8)).join(", ")})`;
+    place.append(el("span", { class: "key" }, el("span", {}, scale.format(from)), bar, el("span", {}, scale.format(to)), el("span", { class: "what" }, colourName)));
   } else if (scale.names) {
     scale.names.forEach((name, i) => {
       const spot = el("span", { class: "spot" });
