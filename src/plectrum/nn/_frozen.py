@@ -123,14 +123,16 @@ def _put_back(optimizer: Optimizer, *_: Any) -> None:
                     state.index_fill_(0, rows, first_value(optimizer, table, name))
 
 
-def per_row_states(optimizer: Optimizer, table: Tensor) -> dict[str, Tensor]:
-    """Return what the optimizer keeps for each row of the table, by name; views, not copies."""
+def per_row_states(optimizer: Optimizer, table: Tensor, n_rows: int | None = None) -> dict[str, Tensor]:
+    """Return what the optimizer keeps for each row of the table (of `n_rows` rows), by name; no copies."""
     found = optimizer.state.get(table, {})
+    n_rows = table.shape[0] if n_rows is None else n_rows
     return {
         name: state
         for name, state in found.items()
         if isinstance(state, Tensor)
         and state.dim() == table.dim()
+        and state.shape[0] == n_rows
         and state.shape[1:] in {table.shape[1:], (1,)}
     }
 

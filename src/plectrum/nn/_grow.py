@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from plectrum.errors import OptimizerError
 from plectrum.nn._frozen import first_value, frozen_rows, per_row_states
@@ -45,6 +46,7 @@ def grow_table(table: Parameter, new_rows: Tensor) -> None:
         )
     if table.grad is not None:
         table.grad = _padded(table.grad, table.shape[0])
+    _sizes_before[table] = {*_sizes_before.get(table, ()), old.shape[0]} - {table.shape[0]}  # type: ignore[no-untyped-call]
     frozen = frozen_rows(table)
     if frozen is not None:
         frozen.change(_padded(frozen.mask, table.shape[0]))
@@ -71,20 +73,21 @@ def _padded(rows: Tensor, n_rows: int, fill: float = 0.0) -> Tensor:
 
 # ---- what optimizers keep for each row grows when they next step
 
-_grown = False
+_sizes_before = WeakTensorKeyDictionary()  # table -> the numbers of rows that it had
+_watching = False
 
 
 def _grow_states(optimizer: Optimizer, *_: Any) -> None:
     for table in (p for group in optimizer.param_groups for p in group["params"]):
-        for name, state in per_row_states(optimizer, table).items():
-            if state.shape[0] < table.shape[0]:
+        for n_rows in _sizes_before.get(table, ()):  # type: ignore[no-untyped-call]
+            for name, state in per_row_states(optimizer, table, n_rows).items():
                 fill = first_value(optimizer, table, name)
                 optimizer.state[table][name] = _padded(state, table.shape[0], fill)
 
 
 def _watch_optimizers() -> None:
     """Have every optimizer of this process look for grown tables; once is enough."""
-    global _grown  # noqa: PLW0603 (a registration with torch, made when first needed)
-    if not _grown:
+    global _watching  # noqa: PLW0603 (a registration with torch, made when first needed)
+    if not _watching:
         register_optimizer_step_pre_hook(_grow_states)
-        _grown = True
+        _watching = True
