@@ -1,6 +1,6 @@
 """Encoding strings: plectrum's Vocabulary against pandas.Categorical, in the same run.
 
-    python benchmarks/vocabulary/encode.py [--values 10000000] [--levels 100000] [--rounds 5]
+    python benchmarks/vocabulary/encode.py [--values 10000000] [--levels 100000] [--rounds 5] [--only list]
 
 For every container the rows are first checked to be the same as pandas' codes; then the two take turns.
 Both sides are given their best: pandas the levels as a ready Index of the values' own type (whose hash table
@@ -101,6 +101,7 @@ def main():
     parser.add_argument("--levels", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", help="the container to measure, such as 'pandas str column'")
     asked = parser.parse_args()
     warnings.simplefilter("ignore")  # pandas announces changes of Categorical
     rng = np.random.default_rng(asked.seed)
@@ -111,7 +112,11 @@ def main():
     print(f"{'':26s} {'index ready':>22s} {'index built':>22s}")
     heads = ("plectrum", "pandas", "ratio") * 2
     print(f"{'container':26s} " + " ".join(f"{h:>{6 if h == 'ratio' else 7}s}" for h in heads) + "   spread")
-    results = [measure(*case, levels, vocabulary, asked.rounds) for case in containers(levels, codes)]
+    results = [
+        measure(*case, levels, vocabulary, asked.rounds)
+        for case in containers(levels, codes)
+        if asked.only in (None, case[0])
+    ]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     print(
         f"peak memory {peak:,} MiB; largest ratio {max(r['ratio'] for r in results):.2f}, cold "

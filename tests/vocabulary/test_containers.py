@@ -22,8 +22,9 @@ def containers_of_text(values):
     yield tuple(values)
     yield np.array([*values, ""], object)[:-1]
     yield pd.Series(values, dtype=object)
-    yield pd.Series(values, dtype=object).astype("category")
-    yield pd.Categorical(values, categories=levels[::-1])
+    if not any("\0" in level for level in levels):  # pandas 2 takes 'a' and 'a\0' for one category
+        yield pd.Series(values, dtype=object).astype("category")
+        yield pd.Categorical(values, categories=levels[::-1])
     if not any(v is None or v.endswith("\0") for v in values):
         yield np.array([*values, ""])[:-1]
         yield np.array(values, np.dtypes.StringDType())
@@ -57,7 +58,8 @@ def containers_of_whole_numbers(values):
     yield pd.Series(values, dtype=pd.ArrowDtype(pa.int64()))
     yield pl.Series(values, dtype=pl.Int64)
     yield pl.Series(values, dtype=pl.Decimal(38, 0))
-    yield pl.Series(values, dtype=pl.Int128)
+    if hasattr(pl, "Int128"):
+        yield pl.Series(values, dtype=pl.Int128)
     yield pa.array(values, pa.int64())
     yield pa.array(values, pa.int64()).dictionary_encode()
     yield pa.array([None if v is None else Decimal(v) for v in values], pa.decimal128(38, 2))

@@ -204,8 +204,18 @@ def _from_arrow(values: Any, owner: str, argument: str) -> Any:
         codes = values.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
         return Coded(codes, _from_arrow(values.dictionary, owner, argument))
     if pa.types.is_string_view(values.type):
-        return values.cast(pa.large_string())
-    return values.cast(pa.large_binary()) if pa.types.is_binary_view(values.type) else values
+        return _without_views(values, pa.large_string())
+    return _without_views(values, pa.large_binary()) if pa.types.is_binary_view(values.type) else values
+
+
+def _without_views(values: Any, kind: Any) -> Any:
+    """Text or bytes in one buffer, as all of Arrow's functions take them."""
+    import pyarrow as pa
+
+    try:
+        return values.cast(kind)
+    except pa.ArrowNotImplementedError:  # pyarrow before 18
+        return pa.array(values.to_pylist(), kind)
 
 
 def _joined(values: Any) -> Any:
