@@ -57,7 +57,7 @@ def find_key(tables: Mapping[str | None, Any], text: str) -> tuple[str | None, A
     raise UnknownKeyError(
         text,
         nearest=_spelled_alike(tables, text),
-        owner=f"none of the columns {', '.join(named)}"
+        owner=f"the run, in its columns {', '.join(named)},"
         if len(named) > 1
         else named[0]
         if named
