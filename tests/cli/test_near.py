@@ -96,7 +96,7 @@ def test_text_goes_before_numbers():
 
 def test_errors_name_columns_and_neighbours():
     tables = {"a": Vectors(["JFK", "LGA"], np.eye(2)), "b": Vectors(["JFK", "y"], np.eye(2))}
-    with pytest.raises(UnknownKeyError, match=r"columns a, b has no key 'jfk '.* Did you mean 'JFK'"):
+    with pytest.raises(UnknownKeyError, match=r"columns a, b, has no key 'jfk '.* Did you mean 'JFK'"):
         find_key(tables, "jfk ")
     with pytest.raises(ArgumentError, match="2: a, b"):
         find_key(tables, "JFK")

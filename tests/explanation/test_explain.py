@@ -117,7 +117,7 @@ def test_one_window_of_a_sentence_is_explained():
 def test_the_three_renderings_tell_the_same_numbers():
     told = plectrum.explain(toy_estimator(), *toy_rows())
     record = json.loads(json.dumps(told.to_json()))
-    number = f"{record['nudge']['slope']:.6g}"
+    number = f"{record['nudge']['slope']:.9g}"
     assert number in str(told)
     assert number in told.to_html()
     assert record["tables"][0]["rows"][0]["key"] == "Mon"

@@ -115,7 +115,7 @@ def explain(
     tables, nudge, before, after = take_step(trial, chosen_optimizer, focus, keys)
     return Explanation(
         kind="columns",
-        subject=f"{type(estimator).__name__} on {len(frame):,} rows",
+        subject=f"{type(estimator).__name__}, {len(batch)} of {len(frame):,} rows",
         target=str(getattr(y, "name", None) or "the target"),
         loss_name=_loss_name(model),
         step=step,

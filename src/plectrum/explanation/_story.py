@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from plectrum.explanation._record import Explanation, RowStep, TableStep
 
 N_NUMBERS = 6  # how many numbers of a row are shown
+_ADAM = (
+    "after = before - {lr:g} x (running mean of gradients) / (root of their running mean square), so that a "
+    "first step moves each number by about {lr:g} whatever the size of its gradient"
+)
 _UPDATE = {
     "sgd": "after = before - {lr:g} x gradient",
-    "adam": "after = before - {lr:g} x (running mean of gradients) / (root of their running mean square)",
-    "adamw": "as adam; before that every row, looked up or not, is multiplied by 1 - {lr:g} x "
-    "{weight_decay:g}: decay",
+    "adam": _ADAM,
+    "adamw": _ADAM + ". Before that, every row is multiplied by 1 - {lr:g} x {weight_decay:g}, looked up or "
+    "not: that is decay; a row of zeros, such as padding, has nothing to lose",
     "adagrad": "after = before - {lr:g} x gradient / (root of all its squared gradients so far)",
 }
 
@@ -60,27 +64,25 @@ class Story:
             return "There are none here: every column is looked up in a table."
         listed = ", ".join(f"{name} = {value:g}" for name, value in numbers.items())
         return (
-            f"{listed}: numbers go into the network as they are (scaled). They are data, not weights: no "
-            "optimizer "
-            "holds them, so no step can change them. The strings do not change either; the rows they point "
-            "at do."
+            f"{listed}: numbers are scaled and go into the network without a table. They are data, not "
+            "weights: no optimizer holds them, so no step can change them. The strings do not change "
+            "either; the rows they point at do."
         )
 
     def sum_rule(self, row: RowStep) -> str:
         """Why a row that was looked up several times gets a sum."""
         return (
             f"{row.key} occurs {len(row.lookups)} times in the batch. The loss depends on its row in each "
-            "of these places, "
-            "so the row's gradient is the sum of what each place sends back."
+            "of these places, so the "
+            "row's gradient is the sum of what each place sends back."
         )
 
     def no_other_gradient(self, table: TableStep) -> str:
         """What rows got no gradient."""
         n = table.n_rows - table.n_looked_up
         return (
-            f"The other {n:,} rows were multiplied by zero. Their gradient is zero: the largest among them "
-            "is "
-            f"{table.gradient_elsewhere:g}."
+            f"The other {n:,} rows met only the zeros of every one-hot row (step 4). Their gradient is zero: "
+            f"the largest among them is {table.gradient_elsewhere:g}."
         )
 
     def update_rule(self) -> str:
@@ -90,7 +92,7 @@ class Story:
     def fate(self, row: RowStep) -> str:
         """What happened to a row, and why."""
         if row.moved > 0:
-            return f"moved {row.moved:.4g}, because of {' and '.join(row.reasons)}"
+            return f"moved {row.moved:.4g} (length), because of {' and '.join(row.reasons)}"
         if row.lookups:
             return "untouched: looked up, but its gradient is zero"
         return "untouched"
@@ -107,11 +109,12 @@ class Story:
     def lesson(self) -> str:
         """What is always true, and what depends on the optimizer."""
         told = self.told
-        extra = sum(t.n_rows - t.n_untouched - t.n_moved_for["gradient"] for t in told.tables)
+        extra = {t.name: t.n_rows - t.n_untouched - t.n_moved_for["gradient"] for t in told.tables}
         always = "Only rows that were looked up get a gradient: that is always true. "
-        if extra:
+        if any(extra.values()):
             why = [r for r in ("momentum", "decay") if any(table.n_moved_for[r] for table in told.tables)]
-            return f"{always}Here {extra:,} rows moved without one, because of {' and '.join(why)}."
+            where = ", ".join(f"{n:,} of '{name}'" for name, n in extra.items() if n)
+            return f"{always}Here rows moved without one, because of {' and '.join(why)}: {where}."
         others = [name for name in ("adamw", "adam") if name != told.optimizer]
         return always + (
             "Here only they moved, too. An optimizer with momentum or decay moves others as well: try "
@@ -126,8 +129,8 @@ class Story:
             "batch again:",
             f"  {nudge.size:+g}   loss {nudge.loss_up:.12f}",
             f"  {-nudge.size:+g}   loss {nudge.loss_down:.12f}",
-            f"  slope = difference / {2 * nudge.size:g} = {nudge.slope:.6g}",
-            f"  gradient from backpropagation   = {nudge.gradient:.6g}",
+            f"  slope = difference / {2 * nudge.size:g} = {nudge.slope:.9g}",
+            f"  gradient from backpropagation   = {nudge.gradient:.9g}",
             f"They agree to {nudge.relative_difference:.1e} of their size (allowed: 1e-3).",
         ]
 

@@ -109,7 +109,7 @@ def _gradients(told: Explanation, story: Story) -> list[str]:
 
 
 def _moves(told: Explanation, story: Story) -> list[str]:
-    lines = [story.update_rule()]
+    lines = _wrapped(story.update_rule())
     for table in told.tables:
         rows: list[list[str]] = []
         for row in table.rows:
