@@ -32,8 +32,10 @@ class EmbeddingClassifier(ClassifierMixin, EmbeddingModel):
     activation : {"relu", "gelu", "silu"}, default "relu"
     normalization : {"batch", "layer", "none"}, default "batch"
         What follows each hidden layer.
-    embedding_dropout, dropout : float in [0, 1), default 0
+    embedding_dropout, dropout : float in [0, 1), default 0 and 0.1
         Probability that a number of a looked-up row, or of a hidden layer, is set to 0 in training.
+        With ``normalization="layer"`` and an embedding dropout of 0.1 predictions are often better, on the
+        flights of the demo by a tenth, but distances between vectors then say less.
     epochs : int or "auto", default "auto"
         Passes over the rows: "auto" makes about 1,500 steps, 10 to 100 passes.
     batch_size : int or "auto", default "auto"
@@ -122,7 +124,7 @@ class EmbeddingClassifier(ClassifierMixin, EmbeddingModel):
         activation: str = "relu",
         normalization: str = "batch",
         embedding_dropout: float = 0.0,
-        dropout: float = 0.0,
+        dropout: float = 0.1,
         epochs: int | str = "auto",
         batch_size: int | str = "auto",
         learning_rate: float = 1e-2,
