@@ -34,8 +34,8 @@ class EmbeddingRegressor(RegressorMixin, EmbeddingModel):
         What follows each hidden layer.
     embedding_dropout, dropout : float in [0, 1), default 0 and 0.1
         Probability that a number of a looked-up row, or of a hidden layer, is set to 0 in training.
-        With ``normalization="layer"`` and an embedding dropout of 0.1 predictions can be better, but distances
-        between vectors then say less.
+        With ``normalization="layer"`` and an embedding dropout of 0.1 predictions can be better, but
+        distances between vectors then say less.
     epochs : int or "auto", default "auto"
         Passes over the rows: "auto" makes about 1,500 steps, 10 to 100 passes.
     batch_size : int or "auto", default "auto"
