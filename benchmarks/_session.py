@@ -75,6 +75,8 @@ def append(file, peer_versions, results, **about):
         "commit": commit,
         "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "versions": {"plectrum": plectrum.__version__, "numpy": np.__version__, **peer_versions},
+        # The load tells whether others were at work while the times were taken.
+        "load_average": [round(x, 1) for x in os.getloadavg()],
         "machine": {"cores": os.cpu_count(), "system": f"{platform.system()} {platform.machine()}"},
         **about,
         "results": results,

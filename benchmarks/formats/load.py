@@ -78,7 +78,6 @@ def main():
         memory(options.memory)
         return
     peer = Peer(options.peer)
-    results = []
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         lines = make_files(folder)
@@ -93,10 +92,10 @@ def main():
         }
         for name, (title, file, how, bar) in tasks.items():
             if name in options.only:
-                results.append(against_gensim(peer, title, folder / file, how, bar, options.repeats))
+                found = against_gensim(peer, title, folder / file, how, bar, options.repeats)
+                append("formats_load", peer.ask(do="versions"), [found])
         if "own" in options.only:
-            results.append(own_format(folder, options.repeats))
-    append("formats_load", peer.ask(do="versions"), results)
+            append("formats_load", peer.ask(do="versions"), [own_format(folder, options.repeats)])
     peer.close()
 
 

@@ -86,8 +86,9 @@ def main():
     vectors = plectrum.load(SHARED / "vectors" / "glove.6B.100d.top50k.txt.xz")
     with tempfile.TemporaryDirectory() as name:
         tasks = {"nearest": nearest, "analogies": analogies}
-        results = [tasks[task](peer, Path(name), vectors, options.repeats) for task in options.only]
-    append("vectors_search", peer.ask(do="versions"), results, seed=SEED)
+        for task in options.only:
+            found = tasks[task](peer, Path(name), vectors, options.repeats)
+            append("vectors_search", peer.ask(do="versions"), [found], seed=SEED)
     peer.close()
 
 
