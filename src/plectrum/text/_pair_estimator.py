@@ -22,8 +22,10 @@ from plectrum.training._pairs import train_pairs
 from plectrum.vectors import Vectors, load
 from plectrum.vocabulary import Vocabulary
 
-_SHARED_PER_NEGATIVE = 6  # negatives that a block shares, per negative of a pair
-_MIN_SHARED, _SHARED_STEP = 32, 16
+# Negatives that a block shares: more of them mean less noise and more work. CBOW's go with the row of the
+# centre in groups of eight.
+_SHARED = {"skip-gram": 32, "cbow": 23}
+_SHARED_PER_NEGATIVE, _SHARED_STEP = 6, 16
 
 
 class PairEstimator(BaseEstimator):
@@ -305,7 +307,9 @@ class PairEstimator(BaseEstimator):
             )
         rate = self._learning_rates[self.architecture] if self.learning_rate is None else self.learning_rate
         check_number(owner, "learning_rate", rate, 0)
-        shared = -(-_SHARED_PER_NEGATIVE * self.negative // _SHARED_STEP) * _SHARED_STEP
+        shared = _SHARED[self.architecture]
+        if self.negative > 5:
+            shared = -(-_SHARED_PER_NEGATIVE * self.negative // _SHARED_STEP) * _SHARED_STEP
         return PairPlan(
             architecture=self.architecture,
             window=self.window,
@@ -317,7 +321,7 @@ class PairEstimator(BaseEstimator):
             epochs=self.epochs,
             learning_rate=rate,
             min_learning_rate=min(self.min_learning_rate, rate),
-            n_shared=max(_MIN_SHARED, shared) - (self.architecture == "cbow"),
+            n_shared=shared,
         )
 
 

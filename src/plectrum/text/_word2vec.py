@@ -52,8 +52,8 @@ class Word2Vec(PairEstimator):
     freeze_initial : bool, default False
         Leave those as they are, and learn the others around them.
     deterministic : bool, default False
-        The same bits for any `n_jobs`: skip-gram with negatives then gives threads parts of the rows that do
-        not overlap, all else uses one thread.
+        The same bits for any `n_jobs`: skip-gram with negatives then gives two threads parts of the rows that
+        do not overlap, all else uses one thread.
     n_jobs : int, default -1
         Threads, -1 for all cores; with more than one, two runs differ slightly unless `deterministic`.
         ``n_jobs=1`` always gives the same bits.

@@ -9,7 +9,7 @@ class PairPlan:
     """How to train; names and meanings are those of `plectrum.Word2Vec`.
 
     ``n_shared`` is how many negatives the centres of a block share, each with the weight
-    ``negative / n_shared``; more of them mean less noise and more work. A multiple of 4.
+    ``negative / n_shared``; more of them mean less noise and more work. Even, for deterministic training.
     """
 
     architecture: Literal["skip-gram", "cbow"] = "skip-gram"

@@ -13,7 +13,7 @@ from plectrum.training._pair_report import PairReporter
 from plectrum.training._pair_tables import PairTables
 
 PIECE = 1 << 14  # tokens that a thread takes at once
-_N_PARTS = 4  # of the rows, in deterministic training: that many threads can work at once
+_N_PARTS = 2  # of the rows, in deterministic training: that many threads can work at once; more cost speed
 _PIECES_PER_ROUND = 4
 _MIN_PIECES = 64  # the learning rate falls in at least so many steps an epoch, if the text is long enough
 _MIN_PIECE = 256
@@ -144,7 +144,7 @@ class PairRun:
             self._n_done += 1
 
     def _train_in_parts(self, epoch: int, index: int, n_threads: int) -> None:
-        """Four rounds; in each, the four parts of the inputs meet four different parts of the outputs."""
+        """As many rounds as parts; in each, every part of the inputs meets another part of the outputs."""
         piece = self._thinned(epoch, index)
         key = key_of(self._seed, _DRAW, epoch, index)
         rate = np.float32(self._rate(epoch, index))

@@ -40,7 +40,7 @@ def train_pairs(
         result is not the same twice, unless `deterministic`.
     deterministic : bool
         The same bits for any number of threads. Skip-gram without subwords or hierarchical softmax divides
-        the rows into four parts, whose pairs go to up to four threads in turn; all else then uses one.
+        the rows into two parts, whose pairs go to two threads in turn; all else then uses one.
     seed : int
         All chance.
 

@@ -88,6 +88,7 @@ def skip_gram(
     n_near, n_all = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
     near = np.zeros(BLOCK * width + 16, np.int64)  # output rows of the contexts of each centre
     near_error = np.zeros(BLOCK * width + 16, np.float32)
+    far_keys, is_near = np.zeros(n_shared, np.int32), np.zeros(n_shared, np.int32)
     far = np.zeros(n_shared + 8, np.int64)  # output rows of the shared negatives
     far_error = np.zeros(BLOCK * (n_shared + 16), np.float32)
     far_width = ((n_shared + 15) // 16) * 16
@@ -157,7 +158,8 @@ def skip_gram(
             drawn = draw_below(bits, n_part)
             if unit_float(bits) >= chance[part_start + drawn]:
                 drawn = np.int64(other[part_start + drawn])
-            far[k] = (drawn * n_parts + out_part) * dim
+            far_keys[k] = drawn * n_parts + out_part
+            far[k] = np.int64(far_keys[k]) * dim
             prefetch_row(outputs.ctypes.data + far[k] * _FLOAT_BYTES, row_bytes)
         # ---- centres, products, errors
         for j in range(n_centers):
@@ -185,10 +187,14 @@ def skip_gram(
             sigmoid_errors(far_error, j * far_width, n_shared, _ONE, weight)
             sigmoid_errors(near_error, j * width, n_near[j], -_ONE, learning_rate)
         for k in range(n_shared):  # a negative that is a true context of a centre is none for that pair
-            row, is_near = far[k] // dim, 0
-            for m in range(n_places):
-                is_near |= tokens[low + m] == row
-            if is_near:
+            is_near[k] = 0
+        for m in range(n_places):
+            if n_seen[m]:
+                token = tokens[low + m]
+                for k in range(n_shared):
+                    is_near[k] |= far_keys[k] == token
+        for k in range(n_shared):
+            if is_near[k]:
                 for j in range(n_centers):
                     n_same = 0
                     for q in range(n_near[j]):
