@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._threads import run_in_threads
@@ -87,6 +88,9 @@ class PoolRows(torch.autograd.Function):
 
 
 def _pool(table: Tensor, bags: Bags) -> Tensor:
+    """Return one vector per bag: by torch's kernel where it has a fast one, by ours elsewhere."""
+    if table.dtype == torch.float32 and (bags.scale is None or bags.mode == "sum"):
+        return _pool_by_torch(table, bags)
     from plectrum.kernels.pool import cpu
 
     n_bags, dim, n = len(bags.bounds) - 1, table.shape[1], len(bags.ids)
@@ -99,18 +103,39 @@ def _pool(table: Tensor, bags: Bags) -> Tensor:
     n_threads = torch.get_num_threads()
     n_parts = 1 if n * dim < _ALONE_BELOW else 2 * n_threads
     parts = [(*call, n_bags * k // n_parts, n_bags * (k + 1) // n_parts) for k in range(n_parts)]
-    bad = max(run_in_threads(cpu.pool_range, parts, n_threads))
-    if bad >= 0:
-        wrong = ((bags.ids < 0) | (bags.ids >= table.shape[0])).nonzero()[:, 0]
-        raise RowOutOfRangeError(
-            owner="a table of bags",
-            value=int(bags.ids[wrong[0]]),
-            position=(int(wrong[0]),),
-            n_bad=len(wrong),
-            n_values=n,
-            n_rows=table.shape[0],
-        )
+    if max(run_in_threads(cpu.pool_range, parts, n_threads)) >= 0:
+        raise _bad_ids(table, bags)
     return out
+
+
+def _pool_by_torch(table: Tensor, bags: Bags) -> Tensor:
+    """Return the bags by torch's forward, which sums whole rows in registers."""
+    try:
+        return functional.embedding_bag(
+            bags.ids,
+            table.detach(),
+            bags.bounds,
+            mode=bags.mode,
+            per_sample_weights=bags.scale,
+            include_last_offset=True,
+            padding_idx=None if bags.padding < 0 else bags.padding,
+        )
+    except (IndexError, RuntimeError):
+        if ((bags.ids < 0) | (bags.ids >= table.shape[0])).any():
+            raise _bad_ids(table, bags) from None
+        raise
+
+
+def _bad_ids(table: Tensor, bags: Bags) -> RowOutOfRangeError:
+    wrong = ((bags.ids < 0) | (bags.ids >= table.shape[0])).nonzero()[:, 0]
+    return RowOutOfRangeError(
+        owner="a table of bags",
+        value=int(bags.ids[wrong[0]]),
+        position=(int(wrong[0]),),
+        n_bad=len(wrong),
+        n_values=len(bags.ids),
+        n_rows=table.shape[0],
+    )
 
 
 def _gradient(bags: Bags, gradient: Tensor) -> RowGradient:
