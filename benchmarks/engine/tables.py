@@ -3,7 +3,8 @@
     python benchmarks/engine/tables.py [--tables 26] [--rows 1000000] [--dim 64] [--batch 4096] [--rounds 20]
 
 Run it with a Python that has fbgemm-gpu-cpu 1.8.0 beside plectrum; without it only plectrum is measured. Each
-trains its own memory, FBGEMM at its recommended settings (fused optimizer). First the numbers are checked: a step of each from the same start, on small tables.
+trains its own memory, FBGEMM at its recommended settings (fused optimizer). First the numbers are checked:
+steps of each from the same start, on small tables.
 """
 
 import argparse
