@@ -11,10 +11,12 @@ For each seed both learn from the same training rows and are judged on the same 
 epoch, taking turns in who comes first, with the same number of threads (OMP_NUM_THREADS; with one, processor
 time says the same as wall clock, and says it on a busy machine too). Reported: the test loss of both
 (log loss; squared error in units of the target's variance), the mean paired difference with its standard
-error, and how soon each reaches the peer's final validation loss, counted from the frame in memory. The
-peer's batch size and learning rate are the best of a small grid for its validation loss on the first seed
-(``--tune`` prints the grid anew); ours are the defaults of the estimators. Each run is a line of the results;
-the summary is over the latest commit's lines.
+error, and how soon each reaches the peer's final validation loss, counted from the frame in memory.
+
+The peer's batch size and learning rate are fastai's defaults on Adult, as in its tutorial on these data, and
+those its book takes for a table of some hundred thousand rows on the flights; ``--tune`` tries a grid of
+others. Ours are the defaults of the estimators. Each run is a line of the results; the summary is over the
+lines of the latest commit.
 """
 
 import argparse
