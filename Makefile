@@ -29,6 +29,9 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: setup  ## the benchmarks that need no peer; the others say in their first lines what they need
+	$(BIN)/python benchmarks/readme_table.py
+
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
