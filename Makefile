@@ -29,7 +29,9 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup  ## the benchmarks that need no peer; the others say in their first lines what they need
+bench: setup  ## those that need no peer of their own; the others say in their first lines what they need
+	$(BIN)/python benchmarks/vocabulary/encode.py
+	$(BIN)/python benchmarks/nn/layers.py
 	$(BIN)/python benchmarks/readme_table.py
 
 format: setup
