@@ -102,18 +102,19 @@ def plain_rows(name, peer):
 def fastai_rows():
     newest = {}
     for line in lines_of("tabular_fastai"):
-        newest[line["data"], line["seed"]] = line
-    for data in sorted({data for data, _ in newest}):
-        lines = [line for (name, _), line in newest.items() if name == data]
+        settings = line["peer_settings"]
+        newest[line["data"], settings["batch_size"], settings["learning_rate"], line["seed"]] = line
+    for data, batch_size, rate in sorted({key[:3] for key in newest}):
+        lines = [line for key, line in newest.items() if key[:3] == (data, batch_size, rate)]
         reached = [line for line in lines if line["ours_seconds_to_goal"] is not None]
-        if not reached:
-            continue
-        ratio = statistics.median(line["fastai_seconds"] / line["ours_seconds_to_goal"] for line in reached)
-        ours, theirs = (
-            statistics.mean(line[f"{who}_test_loss"] for line in lines) for who in ("ours", "fastai")
-        )
+        ratios = [line["fastai_seconds"] / line["ours_seconds_to_goal"] for line in reached]
+        said = f"{statistics.median(ratios):.1f}x" if reached else "not reached"
+        if 0 < len(reached) < len(lines):
+            said += f" in {len(reached)} of {len(lines)} runs"
+        ours, theirs = (mean([line[f"{who}_test_loss"] for line in lines]) for who in ("ours", "fastai"))
         quality = f"test loss {ours:.4f} against {theirs:.4f}, {len(lines)} seeds"
-        yield f"{data}: time to fastai's final validation loss", "fastai 2.8", f"{ratio:.1f}x", quality
+        peer = f"fastai 2.8, batch {batch_size}, rate {rate:g}"
+        yield f"{data}: time to fastai's final validation loss", peer, said, quality
 
 
 def table():
