@@ -231,7 +231,8 @@ def record(name, row, settings, versions):
     commit = subprocess.run(COMMIT, cwd=ROOT, capture_output=True, text=True, check=False)
     line = {
         "benchmark": "tabular_fastai", "data": name, "commit": commit.stdout.strip(), "epochs": EPOCHS,
-        "layers": LAYERS, "settings": settings, "peer_settings": PEER_SETTINGS[settings], **row, "versions": versions,
+        "layers": LAYERS, "settings": settings, "peer_settings": PEER_SETTINGS[settings],
+        **row, "versions": versions,
         "cores": os.cpu_count(), "threads": torch.get_num_threads(),
     }  # fmt: skip
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
