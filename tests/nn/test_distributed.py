@@ -62,6 +62,7 @@ def work(rank, name, sparse, wrap_first, frozen, folder):
         wrapped = torch.nn.parallel.DistributedDataParallel(model)
     train(wrapped, optimizer, rank)
     torch.save(model.state_dict(), folder / f"{rank}.pt")
+    dist.barrier()
     dist.destroy_process_group()
 
 

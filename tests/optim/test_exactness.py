@@ -44,6 +44,7 @@ def furthest_apart(name, options, dtype, *, n_steps, scale=1.0, ours=None):
         getattr(plectrum.optim, name)(twins[0], dense_below=0, **(ours or {}), **options),
         getattr(torch.optim, name)(twins[1].parameters(), **options),
     ]
+    sign = -1.0 if options.get("maximize") else 1.0  # going up a bowl would end beyond all numbers
     for k, ids in enumerate(batches(n_steps, generator)):
         slope = torch.randn(len(ids), EMBEDDING_DIM, generator=generator, dtype=dtype) * scale
         for layer, optimizer in zip(twins, optimizers, strict=True):
@@ -51,7 +52,7 @@ def furthest_apart(name, options, dtype, *, n_steps, scale=1.0, ours=None):
             optimizer.param_groups[0]["lr"] = options["lr"] * 0.5 * (1 + math.cos(turns))
             optimizer.zero_grad()
             found = layer(ids)
-            ((found * slope).sum() + 0.5 * scale * (found**2).sum()).backward()
+            (sign * ((found * slope).sum() + 0.5 * scale * (found**2).sum())).backward()
             optimizer.step()
     assert twins[0].weight.grad.is_sparse
     difference = (twins[0].weight.detach() - twins[1].weight.detach()).abs().max()
