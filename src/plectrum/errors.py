@@ -22,7 +22,7 @@ Every message has four parts, in order: which argument of what; what it must be;
 position, how many); what to do about it. The values stand on the exception as attributes too.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -33,6 +33,20 @@ class PlectrumError(Exception):
 
 class ArgumentError(PlectrumError, ValueError):
     """An argument has a value that it must not have."""
+
+
+def check_choice(
+    value: object,
+    choices: Collection[str],
+    *,
+    argument: str,
+    owner: str,
+    advice: str = "Choose one of them.",
+) -> None:
+    """Raise an `ArgumentError` unless the value of a named choice is one of them."""
+    if value not in choices:
+        named = ", ".join(map(repr, choices))
+        raise ArgumentError(f"`{argument}` of `{owner}` must be one of {named}; got {value!r}. {advice}")
 
 
 class ArgumentTypeError(PlectrumError, TypeError):

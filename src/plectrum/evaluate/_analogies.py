@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from plectrum.errors import ArgumentError, DataError
+from plectrum.errors import DataError, check_choice
 from plectrum.evaluate._words import Words, words_of
 from plectrum.vectors import Vectors
 
@@ -157,10 +157,7 @@ def analogies(
     """
     how: dict[str, Any] = {"restrict": restrict, "fold_case": fold_case, "missing": missing, "method": method}
     if convention is not None:
-        if convention not in CONVENTIONS:
-            raise ArgumentError(
-                f"`convention` of `analogies` must be one of {', '.join(CONVENTIONS)}; got {convention!r}."
-            )
+        check_choice(convention, CONVENTIONS, argument="convention", owner="analogies")
         how = dict(CONVENTIONS[convention])
     _check(how)
     sections = _read_questions(Path(path))
@@ -175,8 +172,7 @@ def analogies(
 
 def _check(how: Mapping[str, Any]) -> None:
     for name, allowed in (("missing", ("drop", "wrong")), ("method", ("3cosadd", "3cosmul"))):
-        if how[name] not in allowed:
-            raise ArgumentError(f"`{name}` of `analogies` must be one of {allowed}; got {how[name]!r}.")
+        check_choice(how[name], allowed, argument=name, owner="analogies")
 
 
 def _read_questions(path: Path) -> list[tuple[str, list[list[str]]]]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
-from plectrum.errors import ArgumentError, MissingColumnError, SmallDataWarning, UnknownKeyError
+from plectrum.errors import ArgumentError, MissingColumnError, SmallDataWarning, UnknownKeyError, check_choice
 from plectrum.explanation._columns import ColumnTrial, warm_up
 from plectrum.explanation._record import Example, Explanation
 from plectrum.explanation._step import take_step
@@ -225,15 +225,8 @@ def explain_window(
 
 
 def _check(*, optimizer: str, step: str) -> None:
-    if optimizer not in OPTIMIZERS:
-        raise ArgumentError(
-            f"`optimizer` of `explain` must be one of {', '.join(OPTIMIZERS)}; got {optimizer!r}. Choose "
-            "one of them."
-        )
-    if step not in ("first", "trained"):
-        raise ArgumentError(
-            f"`step` of `explain` must be 'first' or 'trained'; got {step!r}. Choose one of them."
-        )
+    check_choice(optimizer, OPTIMIZERS, argument="optimizer", owner="explain")
+    check_choice(step, ("first", "trained"), argument="step", owner="explain")
 
 
 def _model_at(estimator: Any, X: Any, y: Any, *, step: str) -> Any:

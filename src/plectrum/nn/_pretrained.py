@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plectrum.errors import ArgumentError, ArgumentTypeError
+from plectrum.errors import ArgumentError, ArgumentTypeError, check_choice
 
 if TYPE_CHECKING:
     from plectrum.vectors import Vectors
@@ -70,11 +70,8 @@ def table_from_vectors(
     """Return the rows laid out for the vocabulary (that of the vectors when None), it, and the coverage."""
     from plectrum.vocabulary import Vocabulary
 
-    if missing not in get_args(Fill):
-        raise ArgumentError(
-            f"`missing` of `from_pretrained` must be one of {', '.join(map(repr, get_args(Fill)))}; got "
-            f"{missing!r}. It says what the rows of keys without a vector start as."
-        )
+    advice = "It says what the rows of keys without a vector start as."
+    check_choice(missing, get_args(Fill), argument="missing", owner="from_pretrained", advice=advice)
     source = Vocabulary.from_keys(vectors.keys)
     if vocabulary is None:
         vocabulary = Vocabulary.from_keys(vectors.keys, counts=vectors.counts)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import Parameter
 
-from plectrum.errors import ArgumentError, OptimizerError
+from plectrum.errors import OptimizerError, check_choice
 from plectrum.kernels._pages import use_large_pages
 from plectrum.kernels.update import torch_ops
 from plectrum.kernels.update._step import STATES, Step
@@ -61,13 +61,11 @@ class RowOptimizer(torch.optim.Optimizer):
         absent_rows: str,
         dense_below: int,
     ) -> None:
-        if absent_rows not in ABSENT_ROWS:
-            raise ArgumentError(
-                f"`absent_rows` of `{type(self).__name__}` must be one of {ABSENT_ROWS}; got "
-                f"{absent_rows!r}. "
-                "'exact' gives the numbers of torch's dense optimizer, 'frozen' lets "
-                f"absent rows stand still."
-            )
+        advice = (
+            "'exact' gives the numbers of torch's dense optimizer, 'frozen' lets absent rows stand still."
+        )
+        owner = type(self).__name__
+        check_choice(absent_rows, ABSENT_ROWS, argument="absent_rows", owner=owner, advice=advice)
         self.absent_rows, self.dense_below = absent_rows, dense_below
         self._tables: dict[Parameter, Ledger] = {}
         self._waiting: set[int] = set()  # ids of parameters that are tables, not adopted yet

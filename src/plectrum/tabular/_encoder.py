@@ -9,11 +9,10 @@ from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted
 
-from plectrum.errors import ArgumentError
+from plectrum.errors import ArgumentError, check_choice
 from plectrum.tabular._base import EmbeddingModel
 from plectrum.tabular._classifier import EmbeddingClassifier
 from plectrum.tabular._input import check_lengths, read_features, read_target
-from plectrum.tabular._parameters import check_choice
 from plectrum.tabular._regressor import EmbeddingRegressor
 from plectrum.vectors import Vectors
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plectrum.errors import ArgumentError
+from plectrum.errors import ArgumentError, check_choice
 from plectrum.tabular._network import ACTIVATIONS, NORMALIZATIONS, NUMBER_EMBEDDINGS
 from plectrum.tabular._numeric import SCALINGS
 from plectrum.training import SCHEDULES
@@ -48,13 +48,4 @@ def check_parameters(given: Mapping[str, Any], *, owner: str) -> None:
         raise ArgumentError(
             f"`validation_column` of `{owner}` must name a column when `validation` is "
             f"{given['validation']!r}; got None. Name the column of the times or groups."
-        )
-
-
-def check_choice(value: object, choices: Sequence[str], *, argument: str, owner: str) -> None:
-    """Raise unless the value of a named choice is one of them."""
-    if value not in choices:
-        raise ArgumentError(
-            f"`{argument}` of `{owner}` must be one of {', '.join(map(repr, choices))}; got {value!r}. "
-            "Choose one of them."
         )

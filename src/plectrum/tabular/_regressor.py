@@ -9,11 +9,10 @@ import torch
 from sklearn.base import RegressorMixin
 from torch import Tensor
 
-from plectrum.errors import DataError
+from plectrum.errors import DataError, check_choice
 from plectrum.tabular._base import EmbeddingModel
 from plectrum.tabular._input import read_target
 from plectrum.tabular._losses import REGRESSION_LOSSES, RowLoss, TargetScale
-from plectrum.tabular._parameters import check_choice
 
 
 class EmbeddingRegressor(RegressorMixin, EmbeddingModel):

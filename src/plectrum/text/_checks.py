@@ -7,15 +7,6 @@ import numpy as np
 from plectrum.errors import ArgumentError, ArgumentTypeError
 
 
-def check_choice(owner: str, name: str, value: Any, choices: tuple[str, ...]) -> None:
-    """Raise unless `value` is one of the names."""
-    if value not in choices:
-        raise ArgumentError(
-            f"`{name}` of `{owner}` must be one of {', '.join(map(repr, choices))}; got {value!r}. Pass "
-            f"{name}={choices[0]!r}."
-        )
-
-
 def check_number(owner: str, name: str, value: Any, least: float, *, whole: bool = False) -> None:
     """Raise unless `value` is a number (an integer if `whole`) of at least `least`."""
     kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)

@@ -12,8 +12,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from plectrum import formats
-from plectrum.errors import ArgumentError, DataError
-from plectrum.text._checks import check_choice, check_number
+from plectrum.errors import ArgumentError, DataError, check_choice
+from plectrum.text._checks import check_number
 from plectrum.text._corpus import Corpus, Source, read_corpus
 from plectrum.training._pair_plan import PairEpoch, PairListener, PairPlan
 from plectrum.training._pair_report import ProgressLine
@@ -294,7 +294,7 @@ class PairEstimator(BaseEstimator):
 
     def _plan(self) -> PairPlan:
         owner = type(self).__name__
-        check_choice(owner, "architecture", self.architecture, ("skip-gram", "cbow"))
+        check_choice(self.architecture, ("skip-gram", "cbow"), argument="architecture", owner=owner)
         for name in ("embedding_dim", "window", "min_count"):
             check_number(owner, name, getattr(self, name), 1, whole=True)
         for name in ("negative", "epochs"):

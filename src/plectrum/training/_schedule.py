@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from plectrum.errors import ArgumentError
+from plectrum.errors import check_choice
 
 _WARM_UP = 0.25  # share of the steps in which one-cycle climbs; fastai's choice
 _FIRST = 1 / 25  # where it starts, as a share of the peak
@@ -61,9 +61,5 @@ def learning_rate_factor(schedule: str, progress: float) -> float:
     >>> learning_rate_factor("one-cycle", 0.25), learning_rate_factor("linear", 0.25)
     (1.0, 0.75)
     """
-    if schedule not in SCHEDULES:
-        raise ArgumentError(
-            f"`schedule` must be one of {', '.join(map(repr, SCHEDULES))}; got {schedule!r}. "
-            "Choose one of them."
-        )
+    check_choice(schedule, SCHEDULES, argument="schedule", owner="learning_rate_factor")
     return SCHEDULES[schedule](progress)
