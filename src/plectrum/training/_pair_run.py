@@ -1,5 +1,6 @@
 """One epoch of pair training: pieces of the text, the threads that take them, and all chance by place."""
 
+import math
 import threading
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from plectrum.kernels._threads import run_in_threads
 from plectrum.kernels.pairs import cpu
+from plectrum.training._pair_block import safe_block
 from plectrum.training._pair_plan import PairPlan
 from plectrum.training._pair_report import PairReporter
 from plectrum.training._pair_tables import PairTables
@@ -76,11 +78,15 @@ class PairRun:
         *,
         seed: int,
         deterministic: bool,
+        n_threads: int,
     ) -> None:
         self._tables, self._tokens, self._plan, self._seed = tables, tokens, plan, seed
         self._keep = keep_chances(counts, plan.sample)
-        self._deterministic = deterministic
         self._n_parts = _N_PARTS if deterministic and _can_be_parted(tables, plan) else 1
+        n_at_once = 1 if deterministic else n_threads  # the parts of a deterministic training share no row
+        self._block, self._n_threads = safe_block(tables, counts * self._keep, plan, n_at_once)
+        if self._n_parts > 1:
+            self._n_threads = n_threads
         self._negatives = _Negatives.of(counts, plan.ns_exponent, self._n_parts) if plan.negative else None
         self._paths = cpu.huffman_paths(tables.tree_counts) if plan.hierarchical_softmax else None
         self._longest_bag = tables.longest_bag
@@ -97,13 +103,18 @@ class PairRun:
         """The mean loss per pair of this epoch so far, estimated from a sixteenth of the pairs."""
         return self._loss / self._n_pairs if self._n_pairs else float("nan")
 
+    @property
+    def diverged(self) -> bool:
+        """Whether this epoch's numbers left the finite ones."""
+        return self._n_pairs > 0 and not math.isfinite(self._loss)
+
     def learning_rate(self, epoch: int, share: float) -> float:
         """Return the learning rate when `share` of an epoch is done."""
         plan = self._plan
         done = (epoch + share) / plan.epochs
         return plan.learning_rate + (plan.min_learning_rate - plan.learning_rate) * done
 
-    def train_epoch(self, epoch: int, n_threads: int, report: PairReporter) -> None:
+    def train_epoch(self, epoch: int, report: PairReporter) -> None:
         """Go through the text once."""
         self._loss, self._n_pairs, self._n_done = 0.0, 0, 0
         caller = threading.get_ident()
@@ -115,11 +126,11 @@ class PairRun:
 
         if self._n_parts > 1:
             for index in range(self._n_pieces):
-                self._train_in_parts(epoch, index, n_threads)
+                self._train_in_parts(epoch, index)
                 report.tell(epoch, self._n_done / self._n_pieces, self.loss, self._rate(epoch, index))
         else:
             pieces = [(index,) for index in range(self._n_pieces)]
-            run_in_threads(train, pieces, 1 if self._deterministic else n_threads)
+            run_in_threads(train, pieces, self._n_threads)
 
     def _rate(self, epoch: int, index: int) -> float:
         return self.learning_rate(epoch, index / self._n_pieces)
@@ -143,14 +154,14 @@ class PairRun:
         with self._lock:
             self._n_done += 1
 
-    def _train_in_parts(self, epoch: int, index: int, n_threads: int) -> None:
+    def _train_in_parts(self, epoch: int, index: int) -> None:
         """As many rounds as parts; in each, every part of the inputs meets another part of the outputs."""
         piece = self._thinned(epoch, index)
         key = key_of(self._seed, _DRAW, epoch, index)
         rate = np.float32(self._rate(epoch, index))
         for turn in range(_N_PARTS):
             meetings = [(piece, rate, key, part, (part + turn) % _N_PARTS) for part in range(_N_PARTS)]
-            for loss, n_pairs in run_in_threads(self._by_negatives, meetings, n_threads):
+            for loss, n_pairs in run_in_threads(self._by_negatives, meetings, self._n_threads):
                 self._add(loss, n_pairs)
         self._n_done += 1
 
@@ -169,10 +180,10 @@ class PairRun:
             plan.window, plan.shrink_windows, negatives.chance, negatives.other,
         )  # fmt: skip
         if plan.architecture == "cbow":
-            return cpu.cbow(*common, plan.negative, plan.n_shared, rate, key)
+            return cpu.cbow(*common, plan.negative, plan.n_shared, self._block, rate, key)
         return cpu.skip_gram(
-            *common, negatives.starts, negatives.mass, plan.negative, plan.n_shared // self._n_parts, rate,
-            key, in_part, out_part, self._n_parts,
+            *common, negatives.starts, negatives.mass, plan.negative, plan.n_shared // self._n_parts,
+            self._block, rate, key, in_part, out_part, self._n_parts,
         )  # fmt: skip
 
     def _by_tree(self, piece: Piece, rate: np.float32, key: np.uint64) -> tuple[float, int]:

@@ -44,17 +44,28 @@ def train_pairs(
     seed : int
         All chance.
 
+    Raises
+    ------
+    ArgumentError
+        The loss is no longer finite: the learning rate is too high.
+
     Notes
     -----
     Cost: reads every token once an epoch. Extra memory: 12 bytes per key, and a few hundred KiB per thread.
     """
     _check_size(tables)
     n_threads = n_threads_of(n_jobs)
-    run = PairRun(tables, tokens, counts, plan, seed=seed, deterministic=deterministic)
+    run = PairRun(tables, tokens, counts, plan, seed=seed, deterministic=deterministic, n_threads=n_threads)
     report = PairReporter(listener, plan, n_words or int(np.count_nonzero(tokens >= 0)))
     epochs = []
     for epoch in range(plan.epochs):
-        run.train_epoch(epoch, n_threads, report)
+        run.train_epoch(epoch, report)
+        if run.diverged:
+            raise ArgumentError(
+                f"Training left the finite numbers in epoch {epoch + 1} of {plan.epochs}: the loss is "
+                f"{run.loss}. `learning_rate` {plan.learning_rate:g} is too high for this text of "
+                f"{len(counts):,} words; pass a tenth of it."
+            )
         epochs.append(report.end_epoch(run.loss, run.learning_rate(epoch, 1.0)))
     return epochs
 

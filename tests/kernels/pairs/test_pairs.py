@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from plectrum.kernels.pairs import cpu, reference
-from plectrum.kernels.pairs._cpu_skip_gram import BLOCK, SPAN
+from plectrum.kernels.pairs._cpu_skip_gram import BLOCK, REACH
 
 NO_BAGS = np.zeros(1, np.int64), np.zeros(0, np.int32), 1
 FREE = np.zeros(1, np.uint8)
@@ -51,7 +51,9 @@ def some_bags(n_keys, n_inputs, seed=3):
 
 
 def blocks_of(tokens, part):
-    return reference.blocks(tokens, first=0, last=len(tokens), window=5, shrinks=True, key=KEY, part=part)
+    return reference.blocks(
+        tokens, first=0, last=len(tokens), window=5, shrinks=True, key=KEY, block=BLOCK, part=part
+    )
 
 
 def assert_close(table, expected):
@@ -65,8 +67,10 @@ def test_comparison_can_fail():
 
 
 @pytest.mark.parametrize("dim", [1, 16, 100, 130])
-@pytest.mark.parametrize(("window", "shrinks", "n_shared"), [(5, True, 16), (1, False, 4), (9, True, 13)])
-def test_skip_gram_equals_its_definition(dim, window, shrinks, n_shared):
+@pytest.mark.parametrize(
+    ("window", "shrinks", "n_shared", "block"), [(5, True, 16, 16), (1, False, 4, 5), (9, True, 13, 1)]
+)
+def test_skip_gram_equals_its_definition(dim, window, shrinks, n_shared, block):
     n_keys = 30
     (inputs, outputs), (a, b) = tables(n_keys, dim)
     tokens = some_tokens(150, n_keys)
@@ -74,12 +78,12 @@ def test_skip_gram_equals_its_definition(dim, window, shrinks, n_shared):
     rate = np.float32(0.05)
     cpu.skip_gram(
         inputs.reshape(-1), outputs.reshape(-1), *NO_BAGS, FREE, tokens, 7, 140, window, shrinks,
-        chance, other, starts, mass, 5, n_shared, rate, np.uint64(KEY), 0, 0, 1,
+        chance, other, starts, mass, 5, n_shared, block, rate, np.uint64(KEY), 0, 0, 1,
     )  # fmt: skip
     reference.skip_gram(
         a, b, [[c] for c in range(n_keys)], tokens, first=7, last=140, window=window, shrinks=shrinks,
-        chance=chance, other=other, mass=1.0, negative=5, n_shared=n_shared, learning_rate=float(rate),
-        key=KEY,
+        chance=chance, other=other, mass=1.0, negative=5, n_shared=n_shared, block=block,
+        learning_rate=float(rate), key=KEY,
     )  # fmt: skip
     assert_close(inputs, a)
     assert_close(outputs, b)
@@ -97,13 +101,13 @@ def test_skip_gram_by_parts_equals_its_definition_and_covers_every_pair_once():
             out_part = (in_part + turn) % n_parts
             cpu.skip_gram(
                 inputs.reshape(-1), outputs.reshape(-1), *NO_BAGS, FREE, tokens, 0, 300, 5, True,
-                chance, other, starts, mass, 5, 8, rate, np.uint64(KEY), in_part, out_part, n_parts,
+                chance, other, starts, mass, 5, 8, BLOCK, rate, np.uint64(KEY), in_part, out_part, n_parts,
             )  # fmt: skip
             part = (in_part, out_part, n_parts)
             reference.skip_gram(
                 a, b, [[c] for c in range(n_keys)], tokens, first=0, last=300, window=5, shrinks=True,
                 chance=found[out_part][0], other=found[out_part][1], mass=float(mass[out_part]), negative=5,
-                n_shared=8, learning_rate=float(rate), key=KEY, part=part,
+                n_shared=8, block=BLOCK, learning_rate=float(rate), key=KEY, part=part,
             )  # fmt: skip
             seen += sum(len(c.contexts) for block in blocks_of(tokens, part) for c in block)
     assert_close(inputs, a)
@@ -118,7 +122,7 @@ def test_rows_outside_the_part_are_untouched():
     _, chance, other, starts, mass = negatives(n_keys, 4)
     cpu.skip_gram(
         inputs.reshape(-1), outputs.reshape(-1), *NO_BAGS, FREE, some_tokens(400, n_keys), 0, 400,
-        5, True, chance, other, starts, mass, 5, 8, np.float32(0.1), np.uint64(KEY), 1, 3, 4,
+        5, True, chance, other, starts, mass, 5, 8, BLOCK, np.float32(0.1), np.uint64(KEY), 1, 3, 4,
     )  # fmt: skip
     moved_in = np.flatnonzero((inputs[:, :16] != a).any(1))
     moved_out = np.flatnonzero((outputs[:, :16] != b).any(1))
@@ -136,19 +140,19 @@ def test_skip_gram_with_bags_equals_its_definition():
     _, chance, other, starts, mass = negatives(n_keys)
     cpu.skip_gram(
         inputs.reshape(-1), outputs.reshape(-1), *bags, FREE, tokens, 0, 120, 5, True,
-        chance, other, starts, mass, 5, 16, np.float32(0.05), np.uint64(KEY), 0, 0, 1,
+        chance, other, starts, mass, 5, 16, BLOCK, np.float32(0.05), np.uint64(KEY), 0, 0, 1,
     )  # fmt: skip
     reference.skip_gram(
         a, b, lists, tokens, first=0, last=120, window=5, shrinks=True, chance=chance, other=other,
-        mass=1.0, negative=5, n_shared=16, learning_rate=float(np.float32(0.05)), key=KEY,
+        mass=1.0, negative=5, n_shared=16, block=BLOCK, learning_rate=float(np.float32(0.05)), key=KEY,
     )  # fmt: skip
     assert_close(inputs, a)
     assert_close(outputs, b)
 
 
 @pytest.mark.parametrize("with_bags", [False, True])
-@pytest.mark.parametrize(("dim", "window", "n_shared"), [(100, 5, 16), (7, 2, 31)])
-def test_cbow_equals_its_definition(dim, window, n_shared, with_bags):
+@pytest.mark.parametrize(("dim", "window", "n_shared", "block"), [(100, 5, 16, 16), (7, 2, 31, 3)])
+def test_cbow_equals_its_definition(dim, window, n_shared, block, with_bags):
     n_keys, n_inputs = 30, 70
     (inputs, outputs), (a, b) = tables(n_keys, dim, n_inputs)
     tokens = some_tokens(200, n_keys)
@@ -156,12 +160,11 @@ def test_cbow_equals_its_definition(dim, window, n_shared, with_bags):
     _, chance, other, _, _ = negatives(n_keys)
     cpu.cbow(
         inputs.reshape(-1), outputs.reshape(-1), *bags, FREE, tokens, 3, 190, window, True,
-        chance, other, 5, n_shared, np.float32(0.05), np.uint64(KEY),
+        chance, other, 5, n_shared, block, np.float32(0.05), np.uint64(KEY),
     )  # fmt: skip
     reference.cbow(
         a, b, lists, tokens, first=3, last=190, window=window, shrinks=True, chance=chance, other=other,
-        negative=5,
-        n_shared=n_shared, learning_rate=float(np.float32(0.05)), key=KEY,
+        negative=5, n_shared=n_shared, block=block, learning_rate=float(np.float32(0.05)), key=KEY,
     )  # fmt: skip
     assert_close(inputs, a)
     assert_close(outputs, b)
@@ -189,8 +192,8 @@ def test_hierarchical_softmax_equals_its_definition(averages, with_bags):
     assert_close(nodes, v)
 
 
-def test_block_sizes_are_those_of_the_definition():
-    assert (BLOCK, SPAN) == (reference.BLOCK, reference.SPAN)
+def test_blocks_look_as_far_as_those_of_the_definition():
+    assert REACH == reference.REACH
 
 
 def test_frozen_rows_stay_and_the_others_learn():
@@ -202,11 +205,11 @@ def test_frozen_rows_stay_and_the_others_learn():
     tokens = some_tokens(300, n_keys)
     cpu.skip_gram(
         inputs.reshape(-1), outputs.reshape(-1), *NO_BAGS, frozen, tokens, 0, 300, 5, True,
-        chance, other, starts, mass, 5, 16, np.float32(0.05), np.uint64(KEY), 0, 0, 1,
+        chance, other, starts, mass, 5, 16, BLOCK, np.float32(0.05), np.uint64(KEY), 0, 0, 1,
     )  # fmt: skip
     cpu.cbow(
         inputs.reshape(-1), outputs.reshape(-1), *NO_BAGS, frozen, tokens, 0, 300, 5, True,
-        chance, other, 5, 16, np.float32(0.05), np.uint64(KEY),
+        chance, other, 5, 16, BLOCK, np.float32(0.05), np.uint64(KEY),
     )  # fmt: skip
     moved = (inputs[:, :16] != a).any(1)
     assert not moved[::2].any()
@@ -221,11 +224,11 @@ def test_texts_without_pairs_change_nothing(tokens):
     tokens = np.array(tokens, np.int32)
     cpu.skip_gram(
         inputs.reshape(-1), outputs.reshape(-1), *NO_BAGS, FREE, tokens, 0, len(tokens), 5, True,
-        chance, other, starts, mass, 5, 16, np.float32(0.05), np.uint64(KEY), 0, 0, 1,
+        chance, other, starts, mass, 5, 16, BLOCK, np.float32(0.05), np.uint64(KEY), 0, 0, 1,
     )  # fmt: skip
     cpu.cbow(
         inputs.reshape(-1), outputs.reshape(-1), *NO_BAGS, FREE, tokens, 0, len(tokens), 5, True,
-        chance, other, 5, 16, np.float32(0.05), np.uint64(KEY),
+        chance, other, 5, 16, BLOCK, np.float32(0.05), np.uint64(KEY),
     )  # fmt: skip
     np.testing.assert_array_equal(inputs, a)
     np.testing.assert_array_equal(outputs, b)
@@ -297,8 +300,8 @@ def test_shared_negatives_have_the_gradient_of_word2vec_on_average(n_parts):
             for out_part in range(n_parts):
                 cpu.skip_gram(
                     moved.reshape(-1), rest.reshape(-1), *NO_BAGS, FREE, tokens, 0, 80, 2, False, chance,
-                    other, starts, mass, negative, 16 // n_parts, rate, np.uint64(key), in_part, out_part,
-                    n_parts,
+                    other, starts, mass, negative, 16 // n_parts, BLOCK, rate, np.uint64(key),
+                    in_part, out_part, n_parts,
                 )  # fmt: skip
         total += (moved - inputs)[:, :dim]
     expected = np.zeros((n_keys, dim))

@@ -25,7 +25,7 @@ _ONE = np.float32(1)
 @compiled(error_model="numpy")
 def cbow(
     inputs, outputs, bag_starts, bags, longest_bag, frozen, tokens, first, last, window, shrinks,
-    chance, other, negative, n_shared, learning_rate, key,
+    chance, other, negative, n_shared, block, learning_rate, key,
 ):  # fmt: skip
     """Train on ``tokens[first:last]`` as centres; the arguments are those of `skip_gram`, without parts.
 
@@ -66,7 +66,7 @@ def cbow(
     begin, end = 0, 0
     t = first
     while t < last:
-        low, high = max(t - window, 0), min(t + BLOCK, last)
+        low, high = max(t - window, 0), min(t + block, last)
         n_places = min(high + window, n_tokens) - low
         for m in range(n_places):
             n_seen[m] = 0

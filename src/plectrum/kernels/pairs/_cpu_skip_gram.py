@@ -23,8 +23,8 @@ from plectrum.kernels.pairs._cpu_vector import (
     write_weighted_sum,
 )
 
-BLOCK = 16  # centres per block
-SPAN = 6 * BLOCK  # a block looks no further than this many positions for its centres
+BLOCK = 16  # the most centres per block
+REACH = 6  # a block looks no further than this many positions per centre for its centres
 LOSS_EVERY = 16  # blocks per block whose loss is computed
 _ONE = np.float32(1)
 _FLOAT_BYTES = 4
@@ -33,7 +33,8 @@ _FLOAT_BYTES = 4
 @compiled(error_model="numpy")
 def skip_gram(
     inputs, outputs, bag_starts, bags, longest_bag, frozen, tokens, first, last, window, shrinks,
-    chance, other, part_starts, part_mass, negative, n_shared, learning_rate, key, in_part, out_part, n_parts,
+    chance, other, part_starts, part_mass, negative, n_shared, block, learning_rate, key,
+    in_part, out_part, n_parts,
 ):  # fmt: skip
     """Train on ``tokens[first:last]`` as centres; tokens outside are contexts only.
 
@@ -59,6 +60,9 @@ def skip_gram(
         Share of the negatives that lies in each part.
     negative : int
         Negatives per pair. The `n_shared` negatives of a block weigh ``negative / n_shared`` each.
+    block : int
+        Centres per block, at most 16. What all of them tell a row adds up, so that fewer are safer where few
+        rows meet again and again.
     key : uint64
         All chance of this call.
     in_part, out_part, n_parts : int
@@ -92,7 +96,8 @@ def skip_gram(
     far = np.zeros(n_shared + 8, np.int64)  # output rows of the shared negatives
     far_error = np.zeros(BLOCK * (n_shared + 16), np.float32)
     far_width = ((n_shared + 15) // 16) * 16
-    n_places = SPAN + 2 * window + 1
+    span = REACH * block
+    n_places = span + 2 * window + 1
     seen_by = np.zeros(n_places * 2 * window, np.int64)  # for each place, the centres that see it ...
     seen_at = np.zeros(n_places * 2 * window, np.int64)  # ... and where their error stands
     n_seen = np.zeros(n_places, np.int64)
@@ -110,9 +115,9 @@ def skip_gram(
         # ---- the block: its centres, and who sees whom
         low = max(t - window, 0)
         n_centers, p = 0, t
-        high = min(t + SPAN, last)
+        high = min(t + span, last)
         n_places = 0
-        while p < high and n_centers < BLOCK:
+        while p < high and n_centers < block:
             token = tokens[p]
             if p >= end:
                 begin = p

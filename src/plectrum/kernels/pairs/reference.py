@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 16  # centres that share their negatives
-SPAN = 6 * BLOCK  # positions among which the centres of a block are looked for
+REACH = 6  # positions per centre among which the centres of a block are looked for
 _WORD = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
 
@@ -85,15 +84,16 @@ def blocks(
     window: int,
     shrinks: bool,
     key: int,
+    block: int,
     part: tuple[int, int, int],
 ) -> Iterator[list[Centre]]:
-    """The centres of each block; `part` is (in_part, out_part, n_parts)."""
+    """The centres of each block, at most `block`; `part` is (in_part, out_part, n_parts)."""
     in_part, out_part, n_parts = part
     p = first
     while p < last:
         centres: list[Centre] = []
-        end = min(p + SPAN, last)
-        while p < end and len(centres) < BLOCK:
+        end = min(p + REACH * block, last)
+        while p < end and len(centres) < block:
             token = int(tokens[p])
             if token >= 0 and token % n_parts == in_part:
                 near = [
@@ -109,7 +109,7 @@ def blocks(
 def skip_gram(
     inputs: Table, outputs: Table, bags: list[list[int]], tokens: Table, *, first: int, last: int,
     window: int, shrinks: bool, chance: Table, other: Table, mass: float, negative: int, n_shared: int,
-    learning_rate: float, key: int, part: tuple[int, int, int] = (0, 0, 1),
+    block: int, learning_rate: float, key: int, part: tuple[int, int, int] = (0, 0, 1),
 ) -> None:  # fmt: skip
     """Skip-gram with negatives that the centres of a block share; `inputs` and `outputs` are changed.
 
@@ -126,7 +126,9 @@ def skip_gram(
     state = mix((key + in_part * n_parts + out_part + 1) & _WORD)
     n_drawn = 0
     weight = negative * mass / n_shared
-    for centres in blocks(tokens, first=first, last=last, window=window, shrinks=shrinks, key=key, part=part):
+    for centres in blocks(
+        tokens, first=first, last=last, window=window, shrinks=shrinks, key=key, block=block, part=part
+    ):
         negatives = []
         for _ in range(n_shared):
             drawn = draw_negative(random_bits(state, n_drawn), chance, other)
@@ -152,17 +154,17 @@ def skip_gram(
 def cbow(
     inputs: Table, outputs: Table, bags: list[list[int]], tokens: Table, *, first: int, last: int,
     window: int, shrinks: bool, chance: Table, other: Table, negative: int, n_shared: int,
-    learning_rate: float, key: int,
+    block: int, learning_rate: float, key: int,
 ) -> None:  # fmt: skip
     """CBOW likewise: h_j is the mean of the input rows of all contexts of j, and predicts j's output row.
 
-    Each input row gains the whole gradient of h_j, undivided, as in word2vec. A block is 16 places.
+    Each input row gains the whole gradient of h_j, undivided, as in word2vec. A block is `block` places.
     """
     state, n_drawn = mix((key + 1) & _WORD), 0
     weight = negative / n_shared
-    for start in range(first, last, BLOCK):
+    for start in range(first, last, block):
         centres = []
-        for p in range(start, min(start + BLOCK, last)):
+        for p in range(start, min(start + block, last)):
             places = window_of(tokens, p, window=window, shrinks=shrinks, key=key) if tokens[p] >= 0 else []
             if places:
                 centres.append((int(tokens[p]), [row for at in places for row in bags[tokens[at]]]))
