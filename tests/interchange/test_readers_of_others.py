@@ -13,7 +13,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from plectrum import formats, load
+from plectrum import Vectors, formats, load
 from plectrum.formats import Record
 
 pytestmark = pytest.mark.slow
@@ -207,3 +207,60 @@ if '\\t' in labels[0]:
     labels = [label.split('\\t')[0] for label in labels[1:]]
 print(json.dumps({'keys': labels, 'matrix': tensor.tolist()}))"""
     assert_is_the_record(peers("tensorboard", code, tmp_path / "p"), record)
+
+
+def test_the_command_that_is_printed_opens_the_projector_folder(tmp_path, peers):
+    vectors = Vectors(["New York", "a\tb", 3], np.eye(3, 4), counts=[3, 2, 1])
+    vectors.hand_off(tmp_path / "p", "projector")
+    code = """
+import json, subprocess, sys, time, urllib.request, os, socket
+with socket.socket() as free:
+    free.bind(('127.0.0.1', 0))
+    port = free.getsockname()[1]
+board = os.path.join(os.path.dirname(sys.executable), 'tensorboard')
+server = subprocess.Popen([board, '--logdir', sys.argv[1], '--port', str(port)], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL)
+at = f'http://127.0.0.1:{port}/data/plugin/projector/'
+open_ = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
+try:
+    for _ in range(300):
+        try:
+            runs = json.load(open_(at + 'runs'))
+            if runs:
+                break
+        except OSError:
+            pass
+        time.sleep(0.1)
+    info = json.load(open_(at + f'info?run={runs[0]}'))['embeddings'][0]
+    name = urllib.parse.quote(info['tensorName'])
+    labels = open_(at + f'metadata?run={runs[0]}&name={name}').read().decode()
+    numbers = open_(at + f'tensor?run={runs[0]}&name={name}').read()
+finally:
+    server.terminate()
+print(json.dumps({'shape': info['tensorShape'], 'labels': labels, 'n_bytes': len(numbers)}))"""
+    seen = peers("tensorboard", code, tmp_path / "p")
+    assert seen["shape"] == [3, 4]
+    assert seen["labels"] == "key\tcount\nNew York\t3\na\\tb\t2\n3\t1\n"
+    assert seen["n_bytes"] == 3 * 4 * 4
+
+
+def test_the_command_that_is_printed_opens_the_atlas_file(tmp_path, peers):
+    rng = np.random.default_rng(0)
+    vectors = Vectors([f"key {i}" for i in range(50)], rng.normal(size=(50, 4)), counts=range(50, 0, -1))
+    command = vectors.hand_off(tmp_path / "atlas.parquet", "atlas")
+    code = """
+import os, shlex, subprocess
+command = shlex.split(sys.argv[1])
+command[0] = os.path.join(os.path.dirname(sys.executable), command[0])
+done = subprocess.run([*command, '--export-application', sys.argv[2]], capture_output=True, text=True)
+assert done.returncode == 0, done.stderr
+about = json.load(open(os.path.join(sys.argv[2], 'data', 'metadata.json')))
+import pyarrow.parquet as pq
+table = pq.read_table(os.path.join(sys.argv[2], 'data', 'dataset.parquet'))
+print(json.dumps({'about': about, 'names': table.column_names, 'keys': table['key'].to_pylist(),
+                  'first': table['neighbors'][0].as_py()}))"""
+    seen = peers("embedding_atlas", code, command, tmp_path / "site")
+    assert seen["keys"] == vectors.keys
+    assert {"x", "y", "count", "vector"} <= set(seen["names"])
+    assert [f"key {i}" for i in seen["first"]["ids"]] == [key for key, _ in vectors.nearest("key 0", k=15)]
+    assert '"neighbors"' in json.dumps(seen["about"])

@@ -6,7 +6,9 @@ are found through ``projector_config.pbtxt``; without it, ``vectors.tsv`` or ``t
 """
 
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,13 +134,10 @@ def write_projector(record: Record, path: Path) -> None:
         for row in matrix:
             file.write("\t".join(pa.array(row).cast(pa.string()).to_pylist()) + "\n")
     with (path / "metadata.tsv").open("w", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
-        if record.counts is None:
-            file.writelines(f"{key}\n" for key in record.keys)
-        else:
-            file.write("key\tcount\n")
-            file.writelines(
-                f"{key}\t{count}\n" for key, count in zip(record.keys, record.counts, strict=True)
-            )
+        columns = _columns_of(record)
+        if len(columns) > 1:
+            file.write("\t".join(columns) + "\n")
+        file.writelines("\t".join(row) + "\n" for row in zip(*columns.values(), strict=True))
     (path / _CONFIG).write_text(
         "embeddings {\n"
         f'  tensor_name: "vectors ({n} x {dim})"\n'
@@ -149,6 +148,30 @@ def write_projector(record: Record, path: Path) -> None:
     )
 
 
+def _columns_of(record: Record) -> dict[str, Iterable[str]]:
+    """Return the columns of the metadata as text: keys, counts, and further columns of one value a row."""
+    columns: dict[str, Iterable[str]] = {"key": cast("Sequence[str]", record.keys)}
+    if record.counts is not None:
+        columns["count"] = map(str, record.counts.tolist())
+    for name, values in record.columns.items():
+        array = np.asarray(values)
+        if array.ndim == 1 and array.dtype.kind in "biufUO" and not _holds_parts(array):
+            columns[_one_field(name)] = map(_one_field, array.tolist())
+    return columns
+
+
+def _holds_parts(array: NDArray[Any]) -> bool:
+    return array.dtype.kind == "O" and any(isinstance(v, dict | list | tuple | np.ndarray) for v in array)
+
+
+def _one_field(value: Any) -> str:
+    """Return a value as it stands between two tabs; what is not known leaves the field empty."""
+    if value is None or value != value:  # noqa: PLR0124  (NaN is not itself)
+        return ""
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+
+
 FORMAT = Format(
     name="projector",
     title="TensorBoard projector folder",
@@ -157,5 +180,5 @@ FORMAT = Format(
     read=read_projector,
     write=write_projector,
     layout="folder",
-    holds=frozenset({"counts"}),
+    holds=frozenset({"counts", "columns"}),
 )

@@ -13,6 +13,7 @@ from plectrum.vectors import _geometry, _quantize
 from plectrum.vectors._approximate import Approximate
 from plectrum.vectors._asked import Asked
 from plectrum.vectors._coverage import Coverage
+from plectrum.vectors._hand_off import hand_off
 from plectrum.vectors._table import Key
 
 
@@ -359,6 +360,30 @@ class Vectors(Asked):
             The format has no place for the unknown or missing vector.
         """
         formats.write(self.to_record(), path, format=format)
+
+    def hand_off(self, path: str | os.PathLike[str], viewer: str) -> str:
+        """Write the vectors for a viewer of others, and return the shell command that opens it.
+
+        Parameters
+        ----------
+        path : path
+            A folder for the projector, a file (``.parquet``) for the atlas.
+        viewer : {"projector", "atlas"}
+            TensorBoard's embedding projector, or embedding-atlas; neither is needed for writing.
+
+        Warns
+        -----
+        UserWarning
+            There is more than the viewer shows.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> w = Vectors(["a", "b", "c"], np.eye(3))
+        >>> w.hand_off(tempfile.mkdtemp() + "/p", "projector")
+        'tensorboard --logdir .../p'
+        """
+        return hand_off(self.to_record(), path, viewer)
 
     def to_record(self) -> formats.Record:
         """Return the plain record that formats write."""
