@@ -8,13 +8,17 @@ The two take turns, each in its own interpreter and process, on the same file: f
 those that thinning leaves out. Reading (counting, numbering) and training are given apart and together; the
 compilation of kernels, which is kept between processes, is not in it. fastText does not say how long it
 reads: all its time counts as training. With --quality the vectors are judged by the same code for both.
+With --keep-peer FOLDER the peer's trainings stay there and are used again by later runs of the same task:
+then only the scores are reported, as the two did not take turns.
 """
 
 import argparse
+import hashlib
 import json
 import lzma
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -46,6 +50,23 @@ def run(python, script, task, environment):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def run_kept(kept, python, script, task, environment):
+    """Run a training, or take it from the folder `kept`, where it is then kept."""
+    about = {name: value for name, value in task.items() if name not in ("corpus", "out")}
+    about["bytes"] = Path(task["corpus"]).stat().st_size
+    name = hashlib.sha256(json.dumps([script, about], sort_keys=True).encode()).hexdigest()[:16]
+    record, out = kept / f"{name}.result", Path(task["out"])
+    if not record.exists():
+        kept.mkdir(parents=True, exist_ok=True)
+        result = run(python, script, task, environment)
+        for suffix in (".npy", ".json"):
+            shutil.copy(out.with_suffix(suffix), kept / f"{name}{suffix}")
+        record.write_text(json.dumps({**result, "task": about}))
+    for suffix in (".npy", ".json"):
+        shutil.copy(kept / f"{name}{suffix}", out.with_suffix(suffix))
+    return json.loads(record.read_text())
+
+
 def judge(folder, runs):
     """Add the scores of the latest run of each."""
     from quality import load, scores
@@ -56,23 +77,38 @@ def judge(folder, runs):
         print(who, results[-1]["quality"], flush=True)
 
 
-def summary(runs, epochs):
+def speeds(results, epochs):
+    speed = [r["words"] * epochs / r["train"] for r in results]
+    total = [r["words"] * epochs / (r["read"] + r["train"]) for r in results]
+    return {
+        "words_per_second": statistics.median(speed),
+        "spread": [min(speed), max(speed)],
+        "words_per_second_with_reading": statistics.median(total),
+        "read_seconds": statistics.median(r["read"] for r in results),
+    }
+
+
+def quality(results):
+    """Return of every score the mean, the standard deviation, and each seed's."""
     found = {}
-    for who, results in runs.items():
-        speed = [r["words"] * epochs / r["train"] for r in results]
-        total = [r["words"] * epochs / (r["read"] + r["train"]) for r in results]
-        found[who] = {
-            "words_per_second": statistics.median(speed),
-            "spread": [min(speed), max(speed)],
-            "words_per_second_with_reading": statistics.median(total),
-            "read_seconds": statistics.median(r["read"] for r in results),
-        }
-        for name in results[0].get("quality", {}):
-            values = [r["quality"][name] for r in results]
-            found[who][name] = [
-                statistics.mean(values),
-                statistics.stdev(values) if len(values) > 1 else None,
-            ]
+    for name, first in results[0].get("quality", {}).items():
+        if name == "n_questions":
+            found[name] = first
+            continue
+        values = [r["quality"][name] for r in results]
+        deviation = statistics.stdev(values) if len(values) > 1 else None
+        found[name] = [statistics.mean(values), deviation]
+        found[f"{name}_by_seed"] = values
+    return found
+
+
+def differences(ours, theirs):
+    """Return of every score our lead over the peer, seed by seed: its mean and its standard error."""
+    found = {}
+    for name in ours[0]["quality"].keys() - {"n_questions"}:
+        by = [a["quality"][name] - b["quality"][name] for a, b in zip(ours, theirs, strict=True)]
+        error = statistics.stdev(by) / len(by) ** 0.5 if len(by) > 1 else None
+        found[name] = [statistics.mean(by), error]
     return found
 
 
@@ -92,8 +128,12 @@ def main():
     parser.add_argument("--learning-rate", type=float, default=0.025)
     parser.add_argument("--deterministic", action="store_true", help="also plectrum's deterministic mode")
     parser.add_argument("--quality", action="store_true")
+    parser.add_argument("--keep-peer", type=Path, help="a folder for the peer's trainings, used again")
+    parser.add_argument("--peer-alone", action="store_true", help="only fill the folder of --keep-peer")
     parser.add_argument("--note", default=None)
     options = parser.parse_args()
+    if (options.keep_peer and not options.quality) or (options.peer_alone and not options.keep_peer):
+        parser.error("--keep-peer goes with --quality, and --peer-alone with --keep-peer")
     task = {
         "model": options.model, "architecture": options.architecture, "threads": options.threads,
         "epochs": options.epochs, "embedding_dim": 100, "window": 5, "negative": 5, "sample": options.sample,
@@ -109,6 +149,8 @@ def main():
         contenders["plectrum deterministic"] = (
             sys.executable, "plectrum_run.py", mine, {"deterministic": True},
         )  # fmt: skip
+    if options.peer_alone:
+        contenders = {peer: contenders[peer]}
     runs = {who: [] for who in contenders}
     with tempfile.TemporaryDirectory() as folder:
         corpus = Path(folder) / "corpus.txt"
@@ -117,35 +159,42 @@ def main():
             for who, (python, script, env, extra) in contenders.items():
                 out = Path(folder) / who.replace(" ", "_") if options.quality else None
                 asked = {**task, **extra, "corpus": str(corpus), "seed": seed, "out": out and str(out)}
-                result = run(python, script, asked, env)
+                if options.keep_peer and who == peer:
+                    result = run_kept(options.keep_peer, python, script, asked, env)
+                else:
+                    result = run(python, script, asked, env)
                 runs[who].append(result)
                 print(seed, who, {k: v for k, v in result.items() if k != "versions"}, flush=True)
-            if options.quality:
+            if options.quality and not options.peer_alone:
                 judge(Path(folder), runs)
-    report(options, task, runs)
+    if not options.peer_alone:
+        report(options, task, runs)
 
 
 def report(options, task, runs):
-    found = summary(runs, options.epochs)
-    for who, values in found.items():
-        print(f"{who:24}", *(f"{k} {v}" for k, v in values.items()), sep="\n    ")
-    ratios = {
-        who: {
-            "training": values["words_per_second"] / found[options.peer]["words_per_second"],
-            "from file to vectors": values["words_per_second_with_reading"]
-            / found[options.peer]["words_per_second_with_reading"],
-        }
-        for who, values in found.items()
-        if who != options.peer
-    }
-    print(f"ratio to {options.peer}:", json.dumps(ratios, indent=1))
+    found, compared = {}, {}
+    took_turns = options.keep_peer is None
+    for who, results in runs.items():
+        found[who] = {**(speeds(results, options.epochs) if took_turns else {}), **quality(results)}
+        print(f"{who:24}", *(f"{k} {v}" for k, v in found[who].items()), sep="\n    ")
+    theirs = found[options.peer]
+    for who in found.keys() - {options.peer}:
+        if took_turns:
+            compared[who] = {
+                "training": found[who]["words_per_second"] / theirs["words_per_second"],
+                "from file to vectors": found[who]["words_per_second_with_reading"]
+                / theirs["words_per_second_with_reading"],
+            }
+        if options.quality:
+            compared.setdefault(who, {})["lead"] = differences(runs[who], runs[options.peer])
+    print(f"compared with {options.peer}:", json.dumps(compared, indent=1))
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False, cwd=HERE
     )
     line = {
         "benchmark": "words/word2vec.py", "commit": commit.stdout.strip(), "task": task,
         "tokens": runs[options.peer][0]["words"], "seeds": [options.first_seed, options.seeds],
-        "results": found, "ratios": ratios, "note": options.note, "cores": os.cpu_count(),
+        "results": found, "ratios": compared, "note": options.note, "cores": os.cpu_count(),
         "system": platform.system(), "python": platform.python_version(),
         "versions": runs[options.peer][0]["versions"] | runs["plectrum"][0]["versions"],
     }  # fmt: skip

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from plectrum.errors import DataError, check_choice
 from plectrum.evaluate._words import Words, words_of
 from plectrum.vectors import Vectors
+from plectrum.vectors._search import nearest_rows
 
 # The habits of other programs, as arguments of `analogies`: their scores are comparable to no others.
 CONVENTIONS: Mapping[str, Mapping[str, Any]] = {
@@ -144,7 +145,7 @@ def analogies(
 
     Notes
     -----
-    Cost: a matrix product of questions and words, block by block; 32 MB beside the restricted matrix.
+    Cost: a matrix product of questions and words, block by block; at most 64 MB beside the restricted matrix.
 
     Examples
     --------
@@ -203,45 +204,53 @@ def _read_questions(path: Path) -> list[tuple[str, list[list[str]]]]:
 
 
 def _answers(words: Words, questions: NDArray[np.int64], method: str) -> NDArray[np.int64]:
-    """Return the number of the word that answers each question (n_questions, 4)."""
-    answers = np.empty(len(questions), np.int64)
-    at_once = max(1, _SCORES_AT_ONCE // max(1, len(words.units)))
+    """Return the number of the word that answers each question (n_questions, 4); -1 when none is left."""
+    rows_asked = _rows_of(words, questions[:, :3])
+    rows = (_added if method == "3cosadd" else _multiplied)(words, questions, rows_asked)
+    return np.where(rows >= 0, words.word_of_row[rows], -1)
+
+
+def _rows_of(words: Words, asked: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return all rows of each question's words (n_questions, the most there are); -1 fills the others up."""
     order = np.argsort(words.word_of_row, kind="stable")  # rows of one word stand together
-    ends = np.cumsum(np.bincount(words.word_of_row))
+    n_rows = np.bincount(words.word_of_row)
+    ends = np.cumsum(n_rows)[asked][:, :, None]
+    most = int(n_rows[asked].max(initial=1))
+    places = ends - n_rows[asked][:, :, None] + np.arange(most)
+    rows = np.where(places < ends, order[np.minimum(places, len(order) - 1)], -1)
+    return rows.reshape(len(asked), 3 * most)
+
+
+def _parts(words: Words, questions: NDArray[np.int64]) -> list[NDArray[np.float32]]:
+    return [words.units[words.row_of_word[questions[:, i]]] for i in range(3)]
+
+
+def _added(words: Words, questions: NDArray[np.int64], asked: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the row that 3CosAdd finds for each question among those that it does not ask about."""
+    a, b, c = _parts(words, questions)
+    lengths = np.ones(len(words.units), np.float32)
+    return nearest_rows(words.units, lengths, b - a + c, 1, excluded=asked)[0][:, 0]
+
+
+def _multiplied(words: Words, questions: NDArray[np.int64], asked: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the row that 3CosMul finds for each question among those that it does not ask about."""
+    found = np.empty(len(questions), np.int64)
+    at_once = max(1, _SCORES_AT_ONCE // max(1, len(words.units)))
     for first in range(0, len(questions), at_once):
-        part = questions[first : first + at_once]
-        scores = _scores_of(words, part, method)
-        _leave_out(scores, part[:, :3], order, ends)
-        answers[first : first + at_once] = words.word_of_row[scores.argmax(axis=1)]
-    return answers
-
-
-def _scores_of(words: Words, questions: NDArray[np.int64], method: str) -> NDArray[np.float32]:
-    """Return the score of every row for every question."""
-    a, b, c = (words.units[words.row_of_word[questions[:, i]]] for i in range(3))
-    if method == "3cosadd":
-        return np.asarray((b - a + c) @ words.units.T)
-    scores = b @ words.units.T
-    scores += 1
-    factor = c @ words.units.T
-    factor += 1
-    scores *= factor
-    np.matmul(a, words.units.T, out=factor)
-    factor += 1 + 2 * _EPSILON
-    scores /= factor
-    return scores
-
-
-def _leave_out(
-    scores: NDArray[np.float32], asked: NDArray[np.int64], order: NDArray[np.int64], ends: NDArray[np.int64]
-) -> None:
-    """Set the scores of all rows of a question's own words to minus infinity."""
-    flat = asked.reshape(-1)
-    n_rows = np.diff(ends, prepend=0)[flat]
-    starts = np.repeat(ends[flat] - n_rows, n_rows)
-    within = np.arange(len(starts)) - np.repeat(np.cumsum(n_rows) - n_rows, n_rows)
-    questions = np.repeat(np.arange(len(flat)) // asked.shape[1], n_rows)
-    scores[questions, order[starts + within]] = -np.inf
+        a, b, c = _parts(words, questions[first : first + at_once])
+        scores = b @ words.units.T
+        scores += 1
+        factor = c @ words.units.T
+        factor += 1
+        scores *= factor
+        np.matmul(a, words.units.T, out=factor)
+        factor += 1 + 2 * _EPSILON
+        scores /= factor
+        question, column = np.nonzero(asked[first : first + at_once] >= 0)
+        scores[question, asked[first : first + at_once][question, column]] = -np.inf
+        best = scores.argmax(axis=1)
+        found[first : first + at_once] = np.where(scores.max(axis=1) > -np.inf, best, -1)
+    return found
 
 
 def _scores(

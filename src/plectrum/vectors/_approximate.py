@@ -33,7 +33,7 @@ class Approximate:
     def nearest(self, key_or_vector: Any, k: int = 10) -> Any:
         """Return (key, cosine) of `k` near keys, best first; the arguments are those of `Vectors.nearest`."""
         single, queries, excluded = self._vectors.questions(key_or_vector)
-        n_more = max((len(rows) for rows in excluded or ()), default=0)
+        n_more = 0 if excluded is None else excluded.shape[1]
         answers: list[Ranked] = []
         for place, query in enumerate(queries):
             found = self._index.search(query, min(k + n_more, len(self._vectors)))

@@ -53,8 +53,8 @@ class Asked(Table):
 
         Notes
         -----
-        Exact. Cost: the matrix is read once per 256 questions; no copy of it is made. Keys of equal cosine
-        come in the order of their rows.
+        Exact. Cost: the matrix is read once per 256 questions or more; no copy of it is made. Keys of equal
+        cosine come in the order of their rows.
 
         Examples
         --------
@@ -112,7 +112,7 @@ class Asked(Table):
         excluded = np.concatenate([added_rows, taken_rows])
         if method == "3cosadd":
             target = added.sum(axis=0) - taken.sum(axis=0)
-            return self._answers(target[None], k, [excluded])[0]
+            return self._answers(target[None], k, excluded[None])[0]
         scores = _search.multiplied(self._matrix, self._lengths(), added, taken)
         scores[excluded] = -np.inf
         return self._ranked(scores, k)
@@ -187,8 +187,8 @@ class Asked(Table):
         best = np.argsort(-scores, kind="stable")[:k].tolist()
         return [(self.keys[row], float(scores[row])) for row in best if scores[row] > -np.inf]
 
-    def questions(self, asked: Any) -> tuple[bool, NDArray[np.float32], list[NDArray[np.int64]] | None]:
-        """Return whether it is one question, the query vectors, and the rows each must leave out."""
+    def questions(self, asked: Any) -> tuple[bool, NDArray[np.float32], NDArray[np.int64] | None]:
+        """Return whether it is one question, the query vectors, and the row each must leave out, or -1."""
         if self._is_vector(asked):
             return True, self._as_query(asked)[None], None
         if isinstance(asked, np.ndarray) and asked.ndim == 2 and asked.dtype.kind == "f":
@@ -200,11 +200,11 @@ class Asked(Table):
         single = not isinstance(asked, (list, tuple, np.ndarray))
         keys = [asked] if single else list(asked)
         queries = np.empty((len(keys), self.embedding_dim), np.float32)
-        excluded = []
+        excluded = np.empty((len(keys), 1), np.int64)
         for position, key in enumerate(keys):
-            queries[position] = self[key]
             row = self._index.find(key)
-            excluded.append(np.array([] if row is None else [row], np.int64))
+            queries[position] = self[key] if row is None else self._row_of(row)
+            excluded[position] = -1 if row is None else row
         return single, queries, excluded
 
     def _is_vector(self, value: Any) -> bool:
@@ -216,7 +216,7 @@ class Asked(Table):
         return of_shape(np.asarray(vector), (self.embedding_dim,), "key_or_vector").astype(np.float32)
 
     def _answers(
-        self, queries: NDArray[np.float32], k: int, excluded: list[NDArray[np.int64]] | None
+        self, queries: NDArray[np.float32], k: int, excluded: NDArray[np.int64] | None
     ) -> list[Ranked]:
         _check_k(k)
         rows, scores = _search.nearest_rows(self._matrix, self._lengths(), queries, k, excluded=excluded)

@@ -34,11 +34,10 @@ def quantized(matrix: NDArray[Any], dtype: str) -> tuple[NDArray[Any], NDArray[n
 
 def recall(before: NDArray[Any], after: NDArray[Any], asked: NDArray[np.int64], k: int) -> float:
     """Return the mean share of each asked row's `k` nearest rows that are found again (row scales cancel)."""
-    excluded = [np.array([row]) for row in asked]
     found = [
-        _search.nearest_rows(m, _search.row_norms(m), np.asarray(m[asked], np.float32), k, excluded=excluded)[
-            0
-        ]
+        _search.nearest_rows(
+            m, _search.row_norms(m), np.asarray(m[asked], np.float32), k, excluded=asked[:, None]
+        )[0]
         for m in (before, after)
     ]
     shared = [len(set(a) & set(b)) for a, b in zip(found[0].tolist(), found[1].tolist(), strict=True)]

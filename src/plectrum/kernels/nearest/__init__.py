@@ -1,0 +1,1 @@
+"""The rows of a matrix that point most nearly where queries point."""
