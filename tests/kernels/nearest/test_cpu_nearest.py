@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,7 +21,7 @@ def best(matrix, queries, k, *, norms=None, cuts=()):
     scores = np.full((len(padded), k), -np.inf, np.float32)
     rows = np.full((len(padded), k), -1, np.int64)
     borders = [0, *cuts, len(matrix)]
-    for first, last in zip(borders[:-1], borders[1:], strict=True):
+    for first, last in pairwise(borders):
         block = np.ascontiguousarray(matrix[first:last])
         cpu.nearest_rows(block, norms[first:last], first, padded, bounds, scores, rows)
     assert (rows[n_queries:] == -1).all()
