@@ -62,35 +62,37 @@ def growth_row():
 
 
 def words_rows():
-    newest = {}
+    speeds, judged = {}, {}
     for line in lines_of("words_word2vec"):
         task = line["task"]
-        newest[task["model"], task["architecture"], task["threads"], task["epochs"], line["tokens"]] = line
-    longest = {}
-    for key, line in sorted(newest.items(), key=lambda item: item[0][3:]):
-        longest[key[:3]] = line
-    for (model, architecture, threads), line in longest.items():
+        peer = next(name for name in line["results"] if not name.startswith("plectrum"))
+        kind = task["model"], task["architecture"]
         for who, ratios in line["ratios"].items():
-            mode = ", deterministic" if who.endswith("deterministic") else ""
-            case = f"{model}, {architecture}, {threads} threads{mode}: training"
-            yield case, "gensim `corpus_file`", f"{ratios['training']:.1f}x", quality_of(line, who)
+            if "training" in ratios and line["note"] is None:  # a note tells why the seconds mean little
+                speeds[(*kind, task["threads"], who)] = line
+        if "analogies" in line["results"]["plectrum"]:
+            judged[(*kind, task["learning_rate"], peer)] = line
+    for (model, architecture, threads, who), line in speeds.items():
+        mode = ", deterministic" if who.endswith("deterministic") else ""
+        case = f"{model}, {architecture}, {threads} threads{mode}: training"
+        yield case, "gensim `corpus_file`", f"{line['ratios'][who]['training']:.1f}x", ""
+    for (model, architecture, rate, peer), line in judged.items():
+        case = f"{model}, {architecture}, rate {rate:g}: scores, seeds: {line['seeds'][1]}"
+        yield case, peer, "", quality_of(line, peer)
 
 
-def quality_of(line, who):
-    peer = next(name for name in line["results"] if not name.startswith("plectrum"))
+def quality_of(line, peer):
     parts = []
     for measure in ("analogies", "wordsim353", "simlex999"):
-        ours, theirs = (line["results"][name].get(measure) for name in (who, peer))
-        ours, theirs = mean(ours), mean(theirs)
-        if ours is not None and theirs is not None:
-            parts.append(f"{measure} {ours:.3f} against {theirs:.3f}")
-    return "; ".join(parts) or f"{line['tokens']:,} tokens, speed alone"
+        ours, theirs = (line["results"][name][measure][0] for name in ("plectrum", peer))
+        parts.append(f"{measure} {ours:.3f} against {theirs:.3f}")
+    return "; ".join(parts)
 
 
 def mean(values):
-    """The mean over the seeds that were judged, None when none was."""
-    judged = [value for value in (values if isinstance(values, list) else [values]) if value is not None]
-    return statistics.mean(judged) if judged else None
+    """The mean of what is there, None when nothing is."""
+    there = [value for value in values if value is not None]
+    return statistics.mean(there) if there else None
 
 
 def plain_rows(name, peer):
