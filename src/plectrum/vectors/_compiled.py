@@ -16,9 +16,9 @@ _FOUND_AT_ONCE = 1 << 20  # places in the heaps of one thread
 _ROWS_AT_ONCE = 16_384  # of a matrix that has to become float32 first
 
 
-def is_worth_it(n_rows: int, dim: int, n_queries: int) -> bool:
-    """Return whether a search is large enough for the compiled kernel."""
-    return 2.0 * n_rows * dim * n_queries >= _WORTH
+def is_worth_it(n_numbers: int, n_queries: int) -> bool:
+    """Return whether the search of a matrix of so many numbers is large enough for the compiled kernel."""
+    return 2.0 * n_numbers * n_queries >= _WORTH
 
 
 def best_rows(

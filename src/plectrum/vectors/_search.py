@@ -76,7 +76,7 @@ def nearest_rows(
     if k_found > 0 and len(units) <= _FEW_QUERIES:
         for query, unit in enumerate(units):
             _best_of_one(cosines(matrix, norms, unit), rows[query : query + 1], scores[query : query + 1])
-    elif k_found > 0 and _compiled.is_worth_it(*matrix.shape, len(units)):
+    elif k_found > 0 and _compiled.is_worth_it(matrix.size, len(units)):
         _compiled.best_rows(matrix, norms, units, rows, scores)
     elif k_found > 0:
         for first in range(0, len(units), _QUERIES_AT_ONCE):
