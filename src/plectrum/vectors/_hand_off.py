@@ -115,7 +115,7 @@ def _neighbours(matrix: NDArray[Any]) -> Any:
         _search.row_norms(matrix),
         np.asarray(matrix, np.float32),
         k,
-        excluded=list(np.arange(n)[:, None]),
+        excluded=np.arange(n)[:, None],
     )
     ends = pa.array(np.arange(n + 1, dtype=np.int32) * k)
     distances = np.maximum(1 - cosines, 0).astype(np.float32)
