@@ -24,7 +24,7 @@ ALLOWED = {
         "kernels/*/gpu.py",
     ),
     "numba": ("kernels/*/cpu.py", "kernels/*/_cpu_*.py"),
-    "sklearn": ("tabular", "text", "items", "nodes", "evaluate", "explanation"),
+    "sklearn": ("tabular", "text", "items", "nodes", "evaluate", "explanation", "vectors/_curved.py"),
 }
 
 

@@ -240,7 +240,7 @@ finally:
 print(json.dumps({'shape': info['tensorShape'], 'labels': labels, 'n_bytes': len(numbers)}))"""
     seen = peers("tensorboard", code, tmp_path / "p")
     assert seen["shape"] == [3, 4]
-    assert seen["labels"] == "key\tcount\nNew York\t3\na\\tb\t2\n3\t1\n"
+    assert seen["labels"] == "key\tcount\nNew York\t3\na⇥b\t2\n3\t1\n"
     assert seen["n_bytes"] == 3 * 4 * 4
 
 

@@ -3,8 +3,9 @@ import re
 import numpy as np
 import pytest
 
-from plectrum.errors import RunError
+from plectrum.errors import ArgumentError, RunError
 from plectrum.report import write_report
+from plectrum.report._page import render
 from report.fake_table import make_run_of
 from runs.fake_run import make_fake_run
 
@@ -110,3 +111,20 @@ def test_baselines_are_lines_where_the_loss_is_the_score(tmp_path):
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(RunError, match=r"run\.json"):
         write_report(tmp_path)
+
+
+def test_a_map_by_another_method_says_so_and_goes_without_film_and_axes(tmp_path):
+    run = make_run_of(tmp_path / "run", [f"k{i}" for i in range(40)], n_snapshots=4)
+    flat, bent = render(run), render(run, map_by="tsne")
+    assert 'class="scrub"' in flat
+    assert "What the axes mean" in flat
+    assert 'class="scrub"' not in bent
+    assert "the map by t-SNE keeps" in bent
+    assert "Its directions mean nothing" in bent
+    with pytest.raises(ArgumentError, match="`map_by` of `write_report`"):
+        render(run, map_by="lda")
+
+
+def test_a_table_of_few_rows_keeps_its_places_under_any_method(tmp_path):
+    run = make_run_of(tmp_path / "run", [f"k{i}" for i in range(5)])
+    assert render(run, map_by="tsne") == render(run)

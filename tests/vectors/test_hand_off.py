@@ -46,8 +46,8 @@ def test_any_key_becomes_one_line_for_the_projector(tmp_path):
     keys = ["a\tb\nc", "", 7, dt.date(2013, 1, 1), b"\xff", "\ud800", "x" * 10_000, True, "שלום", "🦊"]
     hand_off(Record(keys, np.eye(10, dtype="f4")), tmp_path / "p", "projector")
     lines = (tmp_path / "p" / "metadata.tsv").read_text(encoding="utf-8").splitlines()
-    assert lines[:6] == ["a\\tb\\nc", "“”", "7", "2013-01-01", "b'\\xff'", "\\ud800"]
-    assert lines[6].endswith("… (10,000 characters)")
+    assert lines[:6] == ["a⇥b⏎c", "“”", "7", "2013-01-01", "b'\\xff'", "\ufffd"]
+    assert lines[6].endswith("(10,000 characters)")
     assert lines[7:] == ["True", "שלום", "🦊"]
 
 

@@ -1,4 +1,6 @@
 import datetime as dt
+import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from plectrum import Vectors, load
-from plectrum.errors import ArgumentError, ArgumentTypeError, UnknownKeyError
+from plectrum.errors import ArgumentError, ArgumentTypeError, OptionalDependencyError, UnknownKeyError
 
 
 @pytest.fixture
@@ -250,3 +252,52 @@ def test_loading_a_subset_says_coverage(tmp_path, some):
 def test_a_file_that_is_not_there_is_file_not_found(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"absent\.vec"):
         load(tmp_path / "absent.vec")
+
+
+def two_groups(n=60):
+    """Vectors in two cones that are far from each other, and which cone each is in."""
+    rng = np.random.default_rng(0)
+    group = np.arange(n) % 2
+    centres = rng.normal(size=(2, 8)) * 3
+    return Vectors(range(n), centres[group] + rng.normal(size=(n, 8)) * 0.3), group
+
+
+@pytest.mark.parametrize("method", ["tsne", "umap"])
+def test_a_map_that_bends_keeps_neighbours_together_and_is_repeatable(method):
+    if method == "umap":
+        pytest.importorskip("umap", reason="umap-learn is not installed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of the other libraries
+        vectors, group = two_groups()
+        plane = vectors.project(method, random_state=0)
+        again = vectors.project(method, random_state=0)
+    assert plane.shape == (60, 2)
+    assert plane.dtype == np.float64
+    np.testing.assert_array_equal(plane, again)
+    apart = np.linalg.norm(plane[:, None] - plane[None], axis=2)
+    np.fill_diagonal(apart, np.inf)
+    assert (group[apart.argmin(axis=1)] == group).mean() > 0.95
+
+
+@pytest.mark.parametrize("n", [4, 7, 12])
+@pytest.mark.parametrize("method", ["tsne", "umap"])
+def test_a_map_that_bends_is_made_of_few_vectors_and_refused_for_fewer(method, n):
+    if method == "umap":
+        pytest.importorskip("umap", reason="umap-learn is not installed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert np.isfinite(two_groups(n)[0].project(method)).all()
+        assert Vectors(range(5), np.ones((5, 1))).project(method).shape == (5, 2)
+    with pytest.raises(ArgumentError, match='must be "pca" for fewer than 4'):
+        two_groups(3)[0].project(method)
+
+
+def test_umap_without_its_package_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(OptionalDependencyError, match="pip install umap-learn"):
+        two_groups()[0].project("umap")
+
+
+def test_an_unknown_projection_names_the_known():
+    with pytest.raises(ArgumentError, match="'pca', 'tsne', 'umap'; got 'lda'"):
+        two_groups()[0].project("lda")

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from plectrum.report._curves import still_map
-from plectrum.report._legible import escape, legible, number
+from plectrum.report._legible import escape, number
 from plectrum.report._measure import (
     FEW_TIMES,
     Axis,
@@ -14,7 +14,8 @@ from plectrum.report._measure import (
     neighbour_list,
     rare_levels,
 )
-from plectrum.report._tables import Table
+from plectrum.report._tables import MAPS, Table
+from plectrum.vectors import legible
 
 _NOUNS = {"words": "word", "items": "item", "nodes": "node"}
 
@@ -47,7 +48,7 @@ def column_section(i: int, table: Table, honesty: Honesty | None, record: Any, p
     return (
         f'<section class="column" id="column-{i}" data-noun="{noun}" aria-labelledby="name-{i}">'
         f'<div class="column-head"><h2 id="name-{i}"><bdi>{name}</bdi></h2>{_sizes(table, noun)}</div>'
-        f"{_honesty_line(honesty, noun)}{_live(i, table, noun)}"
+        f"{_honesty_line(honesty, table, noun)}{_live(i, table, noun)}"
         f"<noscript>{still_map(table)}{_neighbour_table(table, noun)}</noscript>"
         f'<div class="notes">{_axes(table, target)}{rare}</div>'
         f'<script type="text/plain" id="packed-{i}">{packed}</script></section>'
@@ -66,13 +67,14 @@ def _sizes(table: Table, noun: str) -> str:
     return f'<p class="sizes">{" · ".join(parts)}</p>'
 
 
-def _honesty_line(honesty: Honesty | None, noun: str) -> str:
+def _honesty_line(honesty: Honesty | None, table: Table, noun: str) -> str:
     if honesty is None:
         return ""
     rows = "" if honesty.n_rows == len(honesty.kept) else f", measured on {number(honesty.n_rows)} of them"
+    map_ = "flat map" if table.drawn_by == "pca" else f"map by {MAPS[table.drawn_by]}"
     near = f"{honesty.k} nearest neighbours" if honesty.k > 1 else "nearest neighbour"
     return (
-        f'<p class="honesty">Of each {noun}’s {near} in all dimensions the flat map keeps '
+        f'<p class="honesty">Of each {noun}’s {near} in all dimensions the {map_} keeps '
         f"<strong>{_percent(honesty.share)}</strong>{rows}; chance would keep {_percent(honesty.chance)}.</p>"
     )
 
@@ -114,6 +116,12 @@ def _live(i: int, table: Table, noun: str) -> str:
 
 
 def _axes(table: Table, target: str | None) -> str:
+    if table.drawn_by != "pca":
+        return (
+            '<div class="note"><h3>How to read this map</h3><p>'
+            f"{MAPS[table.drawn_by]} puts neighbours side by side. Its directions mean nothing, and neither "
+            "do the sizes of groups and the gaps between them.</p></div>"
+        )
     axes = describe_axes(table)
     if not axes:
         return ""

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from plectrum.report._diff import KeyNote, RunDiff, TableDiff
-from plectrum.report._legible import legible, number
+from plectrum.report._legible import number
 from plectrum.report._sections import METRICS
+from plectrum.vectors import legible
 
 
 def diff_dict(found: RunDiff) -> dict[str, Any]:

@@ -7,19 +7,26 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from plectrum.errors import check_choice
 from plectrum.report import _sections as sections
 from plectrum.report._column import column_section, measure_name, noun_of
-from plectrum.report._legible import escape, legible
+from plectrum.report._legible import escape
 from plectrum.report._measure import by_tellingness, map_honesty
 from plectrum.report._pack import pack_table
 from plectrum.report._step import explained_step
-from plectrum.report._tables import Table, read_tables
+from plectrum.report._tables import MAPS, Table, read_tables, redrawn
 from plectrum.runs import Run, read_run
+from plectrum.vectors import legible
 
 _SCRIPTS = ("decode.js", "colour.js", "raster.js", "map.js", "card.js", "search.js", "column.js", "main.js")
 
 
-def write_report(run: str | os.PathLike[str] | Run, path: str | os.PathLike[str] | None = None) -> Path:
+def write_report(
+    run: str | os.PathLike[str] | Run,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    map_by: str = "pca",
+) -> Path:
     """Render a run folder as one HTML page and return where it was written.
 
     The page opens from disk and asks the network for nothing; its content security policy holds it to that.
@@ -31,6 +38,9 @@ def write_report(run: str | os.PathLike[str] | Run, path: str | os.PathLike[str]
         A finished run folder.
     path : path, default ``report.html`` in the run folder
         Where to write; replaced whole when it is there.
+    map_by : {"pca", "tsne", "umap"}
+        How rows are placed on the maps. The principal components are what the film is seen on; the others
+        often keep more neighbours (the page says how many), and have no film and no axes.
 
     Returns
     -------
@@ -43,6 +53,8 @@ def write_report(run: str | os.PathLike[str] | Run, path: str | os.PathLike[str]
         The folder is no finished run.
     FormatError
         A file of vectors is damaged.
+    OptionalDependencyError
+        ``map_by="umap"`` without the package `umap-learn`.
 
     Notes
     -----
@@ -51,17 +63,18 @@ def write_report(run: str | os.PathLike[str] | Run, path: str | os.PathLike[str]
     """
     run = run if isinstance(run, Run) else read_run(run)
     target = run.report_path if path is None else Path(path)
-    page = render(run)
+    page = render(run, map_by=map_by)
     beside = target.with_name(target.name + ".new")
     beside.write_bytes(page.encode("utf-8"))
     beside.replace(target)
     return target
 
 
-def render(run: Run) -> str:
+def render(run: Run, *, map_by: str = "pca") -> str:
     """Return the page of a run as text."""
+    check_choice(map_by, MAPS, argument="map_by", owner="write_report")
     record: Any = run.record
-    tables = by_tellingness(read_tables(run))
+    tables = [redrawn(table, map_by) for table in by_tellingness(read_tables(run))]
     title = sections.question(record).replace("<bdi>", "").replace("</bdi>", "")
     body = (
         sections.opening(record)

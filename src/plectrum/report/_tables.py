@@ -1,15 +1,15 @@
 """From a run folder to what the page shows of each table: labels, vectors, places on the map, the film."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plectrum.report._legible import key_labels, legible
 from plectrum.runs import Run
+from plectrum.vectors import Vectors, key_labels, legible
 
 Floats = NDArray[np.float32]
 
@@ -18,6 +18,10 @@ KNOWN = ("count", "n_updates", "moved", "target_mean", "effect")
 _PLACES = ("key", "vector", "x", "y")
 _MOST_EXTRAS = 12
 MOST_ROWS = 60_000  # a page carries
+_FEWEST_REDRAWN = 10
+
+
+MAPS = {"pca": "PCA", "tsne": "t-SNE", "umap": "UMAP"}  # what `Vectors.project` knows, and what it is called
 
 
 @dataclass
@@ -43,6 +47,7 @@ class Table:
     epochs: list[float] = field(default_factory=list)  # of each frame; NaN for the table that was kept
     n_left_out: int = 0  # rows, the least seen, that the page has no room for
     keys: list[Any] = field(default_factory=list)
+    drawn_by: str = "pca"  # what made the places
 
     @property
     def counts(self) -> NDArray[np.float64]:
@@ -164,6 +169,18 @@ def principal_places(matrix: Floats) -> Floats:
     axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])] < 0, -1, 1)
     places = centred @ axes
     return np.pad(places, ((0, 0), (0, 2 - places.shape[1]))).astype(np.float32)
+
+
+def redrawn(table: Table, method: str) -> Table:
+    """Return the table with its rows placed by t-SNE or UMAP.
+
+    Such a map has no axes on which other moments of the training, or the unseen and the missing row, have a
+    place: it goes without them. A table of fewer than 10 rows is left as it is.
+    """
+    if method == "pca" or len(table.labels) < _FEWEST_REDRAWN:
+        return table
+    places = Vectors(range(len(table.vectors)), table.vectors).project(method).astype(np.float32)
+    return replace(table, places=places, drawn_by=method, specials=[], frames=None, film_rows=None, epochs=[])
 
 
 def basis_of(table: Table) -> tuple[Floats, Floats]:

@@ -25,7 +25,7 @@ from plectrum.tabular._parameters import check_parameters
 from plectrum.tabular._sizes import choose_embedding_dims, default_batch_size, default_epochs
 from plectrum.tabular._trim import choose_dims, find_directions, with_dims
 from plectrum.training import Plan, ProgressListener, Rows
-from plectrum.vectors import Vectors
+from plectrum.vectors import ShowsVectors, Vectors
 
 _TOO_SMALL_TO_SPLIT = 10
 _SMALL = 100  # rows below which a warning is due
@@ -46,7 +46,7 @@ class _RawRows:
         return _RawRows(self.frame[rows], self.y[rows], weight)
 
 
-class EmbeddingModel(BaseEstimator):
+class EmbeddingModel(ShowsVectors, BaseEstimator):
     """Base of the estimators; a subclass has the constructor and says what its target asks of the network."""
 
     columns_: ColumnPlan

@@ -14,10 +14,10 @@ from plectrum.tabular._base import EmbeddingModel
 from plectrum.tabular._classifier import EmbeddingClassifier
 from plectrum.tabular._input import check_lengths, read_features, read_target
 from plectrum.tabular._regressor import EmbeddingRegressor
-from plectrum.vectors import Vectors
+from plectrum.vectors import ShowsVectors, Vectors
 
 
-class EmbeddingEncoder(TransformerMixin, BaseEstimator):
+class EmbeddingEncoder(ShowsVectors, TransformerMixin, BaseEstimator):
     """Turns each categorical column into the vectors learned by predicting the target.
 
     The output has ``<table>_0 ... <table>_<dim - 1>`` for every table, then the numeric columns as they came

@@ -21,12 +21,12 @@ from plectrum.training._pair_plan import PairEpoch, PairListener, PairPlan
 from plectrum.training._pair_report import PairReporter, ProgressLine
 from plectrum.training._pair_tables import Floats, aligned_zeros
 from plectrum.training._pairs import n_threads_of
-from plectrum.vectors import Vectors
+from plectrum.vectors import ShowsVectors, Vectors
 
 _PIECE = 4096  # texts that a thread takes at once
 
 
-class TextClassifier(ClassifierMixin, BaseEstimator):
+class TextClassifier(ShowsVectors, ClassifierMixin, BaseEstimator):
     """A classifier of short texts that trains in seconds (Joulin et al. 2017, "Bag of Tricks").
 
     A text is the mean of the vectors of its words, of the end of the text, of its sequences of up to

@@ -21,13 +21,13 @@ from plectrum.training._pair_plan import PairEpoch, PairListener, PairPlan
 from plectrum.training._pair_report import PairReporter, ProgressLine
 from plectrum.training._pair_tables import Floats, aligned_zeros
 from plectrum.training._pairs import n_threads_of
-from plectrum.vectors import Vectors
+from plectrum.vectors import ShowsVectors, Vectors
 from plectrum.vocabulary import Vocabulary
 
 _AT_ONCE = 1 << 21  # entries shuffled in memory
 
 
-class GloVe(BaseEstimator):
+class GloVe(ShowsVectors, BaseEstimator):
     """Word vectors from counts of co-occurrence, fitted by weighted least squares (Pennington et al. 2014).
 
     Minimises ``sum f(X_ij) (w_i . c_j + a_i + b_j - log X_ij) ** 2``, X_ij being the occurrences of i near j,

@@ -19,7 +19,7 @@ from plectrum.training._pair_plan import PairEpoch, PairListener, PairPlan
 from plectrum.training._pair_report import ProgressLine
 from plectrum.training._pair_tables import PairTables, aligned_zeros, grown, random_rows
 from plectrum.training._pairs import train_pairs
-from plectrum.vectors import Vectors, load
+from plectrum.vectors import ShowsVectors, Vectors, load
 from plectrum.vocabulary import Vocabulary
 
 # Negatives that a block shares: more of them mean less noise and more work. CBOW's go with the row of the
@@ -28,7 +28,7 @@ _SHARED = {"skip-gram": 32, "cbow": 23}
 _SHARED_PER_NEGATIVE, _SHARED_STEP = 6, 16
 
 
-class PairEstimator(BaseEstimator):
+class PairEstimator(ShowsVectors, BaseEstimator):
     """The parameters and the life of an estimator that learns from a text by pairs."""
 
     _learning_rates: ClassVar[dict[str, float]] = {"skip-gram": 0.025, "cbow": 0.05}

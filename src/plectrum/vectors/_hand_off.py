@@ -1,6 +1,5 @@
 """Handing vectors to viewers of others: files as they want them, and the one command that opens these."""
 
-import datetime as dt
 import os
 import shlex
 import warnings
@@ -14,9 +13,9 @@ from numpy.typing import NDArray
 from plectrum import formats
 from plectrum.errors import ArgumentError, check_choice
 from plectrum.vectors import _geometry, _search
+from plectrum.vectors._labels import key_label
 
 VIEWERS = ("projector", "atlas")
-_LONGEST = 300  # characters of a key in a list of labels
 _N_NEIGHBOURS = 15
 _MOST_WITH_NEIGHBOURS = 50_000  # beyond it, all neighbours of all keys take minutes
 _MOST_IN_TENSORBOARD = 100_000
@@ -64,7 +63,7 @@ def _to_projector(record: formats.Record, folder: Path) -> str:
             UserWarning,
             stacklevel=4,
         )
-    plain = replace(record, keys=[_label(key) for key in record.keys], unknown=None, missing=None)
+    plain = replace(record, keys=[key_label(key) for key in record.keys], unknown=None, missing=None)
     formats.write(plain, folder, format="projector")
     return f"tensorboard --logdir {shlex.quote(str(folder))}"
 
@@ -88,7 +87,7 @@ def _to_atlas(record: formats.Record, path: Path) -> str:
     text = "key"
     if not all(isinstance(key, str) for key in record.keys):
         text = "label"
-        further["label"] = [_label(key) for key in record.keys]
+        further["label"] = [key_label(key) for key in record.keys]
     options = ["--text", text, "--x", "x", "--y", "y"]
     if 1 < n <= _MOST_WITH_NEIGHBOURS:
         further["neighbors"] = _neighbours(record.matrix)
@@ -121,13 +120,3 @@ def _neighbours(matrix: NDArray[Any]) -> Any:
     distances = np.maximum(1 - cosines, 0).astype(np.float32)
     lists = [pa.ListArray.from_arrays(ends, pa.array(values.reshape(-1))) for values in (rows, distances)]
     return pa.StructArray.from_arrays(lists, names=["ids", "distances"])
-
-
-def _label(key: Any) -> str:
-    """Return a key as one line of text that is not empty: for a list of labels, not to be read back."""
-    text = key if isinstance(key, str) else key.isoformat() if isinstance(key, dt.date) else repr(key)
-    if len(text) > _LONGEST:
-        text = f"{text[:_LONGEST]}… ({len(text):,} characters)"
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-    return text if text.strip() else f"“{text}”"

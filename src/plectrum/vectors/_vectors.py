@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plectrum import formats
-from plectrum.errors import ArgumentError
+from plectrum.errors import ArgumentError, check_choice
 from plectrum.vectors import _geometry, _quantize
 from plectrum.vectors._approximate import Approximate
 from plectrum.vectors._asked import Asked
 from plectrum.vectors._coverage import Coverage
 from plectrum.vectors._hand_off import hand_off
+from plectrum.vectors._notebook import show
 from plectrum.vectors._table import Key
 
 
@@ -58,25 +59,37 @@ class Vectors(Asked):
 
         Parameters
         ----------
-        method : "pca" or "umap"
+        method : "pca", "tsne" or "umap"
             The two principal components (the same on every machine, but for rounding: each component is
-            turned so
-            that its largest entry is positive), or UMAP, when the package `umap-learn` is installed.
+            turned so that its largest entry is positive): distances are those of a shadow, and directions
+            mean something. Or a map that may bend, to keep neighbours together, by their cosines: t-SNE (of
+            scikit-learn) or UMAP (``pip install plectrum[umap]``). On these, neither directions nor the gaps
+            between groups mean anything.
         random_state : int
-            For UMAP. PCA leaves nothing to chance.
+            For t-SNE and UMAP. PCA leaves nothing to chance.
+
+        Raises
+        ------
+        OptionalDependencyError
+            UMAP, without the package `umap-learn`.
+        ArgumentError
+            t-SNE or UMAP of fewer than 4 vectors.
+
+        Notes
+        -----
+        Cost: PCA reads the matrix once; t-SNE and UMAP take minutes beyond some 50,000 vectors.
 
         Examples
         --------
         >>> Vectors(["a", "b", "c"], np.eye(3)).project().shape
         (3, 2)
         """
+        check_choice(method, ("pca", "tsne", "umap"), argument="method", owner="project")
         if method == "pca":
             return _geometry.plane(self.matrix)
-        if method == "umap":
-            from plectrum.vectors._umap import umap_plane
+        from plectrum.vectors._curved import curved_plane
 
-            return umap_plane(self.matrix, random_state)
-        raise ArgumentError(f'`method` of `project` must be "pca" or "umap"; got {method!r}.')
+        return curved_plane(self.matrix, method, random_state)
 
     def trim(self, embedding_dim: int | None = None, energy: float | None = None) -> "Vectors":
         """Return vectors of fewer dimensions that keep as much of these as is possible.
@@ -284,6 +297,12 @@ class Vectors(Asked):
         rows = self._index.rows(distinct)
         lost = [key for key, row in zip(distinct, rows.tolist(), strict=True) if row < 0]
         return Coverage(len(distinct) - len(lost), len(distinct), lost)
+
+    # ------------------------------------------------------------------------------ showing
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: a small map, and the keys seen most with their neighbours."""
+        return show(self)
 
     # ------------------------------------------------------------------------------ storage
 
