@@ -1,5 +1,8 @@
 import json
 
+import pytest
+
+import plectrum as library
 from cli.command import plectrum_here as plectrum
 
 FRAME = "day,rain,visitors\n" + "".join(
@@ -48,3 +51,30 @@ def test_wrong_use_says_the_way_out(tmp_path):
     plectrum("explain", file, "--target", "visitors", "--row", 99).assert_fails(1, "99")
     plectrum("explain", tmp_path / "none.txt").assert_fails(1, "none.txt")
     plectrum("explain", "--optimizer", "lion").assert_fails(1, "'lion'", "adamw")
+
+
+def test_a_step_starts_from_what_a_run_of_words_learned(tmp_path):
+    file, run = tmp_path / "tale.txt", tmp_path / "run"
+    file.write_text("the king rules the land\nthe queen rules the sea\n" * 20)
+    quick = ("--embedding-dim", 4, "--epochs", 1, "--threads", 1, "--quiet")
+    plectrum("learn", "words", file, "--out", run, *quick).assert_succeeds()
+    done = plectrum("explain", file, "--run", run, "--word", "queen", "--optimizer", "adam", "--json")
+    done.assert_succeeds()
+    record = json.loads(done.out)
+    assert (record["step"], record["warm_up"]) == ("trained", 4)
+    assert record["tables"][0]["rows"][0]["key"] == "queen"
+    assert 'id="step"' in (run / "report.html").read_text(encoding="utf-8")
+    plectrum("explain", file, "--step", "trained").assert_fails(1, "--run")
+
+
+@pytest.mark.filterwarnings("ignore::plectrum.errors.SmallDataWarning")
+def test_a_step_starts_from_what_a_run_of_columns_learned(tmp_path):
+    file, run = tmp_path / "museum.csv", tmp_path / "run"
+    file.write_text(FRAME)
+    learn = ("learn", "columns", file, "--target", "visitors", "--out", run)
+    plectrum(*learn, "--epochs", 2, "--quiet").assert_succeeds()
+    record = json.loads(plectrum("explain", file, "--run", run, "--column", "day", "--json").out)
+    assert (record["step"], record["target"]) == ("trained", "visitors")
+    start = library.load(run / "vectors" / "day.parquet")
+    first = record["tables"][0]["rows"][0]
+    assert first["before"] == pytest.approx(start[first["key"]].tolist(), abs=0.05)

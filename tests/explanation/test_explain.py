@@ -7,12 +7,11 @@ import pytest
 import torch
 
 import plectrum
-from plectrum.errors import ArgumentError, MissingColumnError, UnknownKeyError
-from plectrum.explanation import explain_window, toy_estimator, toy_rows
+from plectrum.errors import ArgumentError, MissingColumnError
+from plectrum.explanation import toy_estimator, toy_rows
 from plectrum.explanation._step import ClaimError, one_hot_times_table, prove_by_nudging
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "adagrad")
-TEXT = [["the", "king", "rules", "the", "land"], ["a", "ship", "at", "sea"]]
 
 
 @pytest.fixture(scope="module")
@@ -106,14 +105,6 @@ def test_a_single_row_is_joined_by_one_that_shares_its_level():
     assert [example.cells["day"] for example in told.examples] == ["Sat", "Mon", "Sat"]
 
 
-def test_one_window_of_a_sentence_is_explained():
-    told = explain_window(TEXT, word="king")
-    assert told.kind == "words"
-    assert told.loss_after < told.loss_before
-    seen = {e.cells["other"] for e in told.examples if e.target == "seen beside it"}
-    assert seen == {"the", "rules"}
-
-
 def test_the_three_renderings_tell_the_same_numbers():
     told = plectrum.explain(toy_estimator(), *toy_rows())
     record = json.loads(json.dumps(told.to_json()))
@@ -145,11 +136,6 @@ def test_hostile_keys_cannot_break_the_page():
 def test_wrong_arguments_are_named(options, error, said):
     with pytest.raises(error, match=said):
         plectrum.explain(toy_estimator(), *toy_rows(), **options)
-
-
-def test_a_word_that_the_text_has_not_is_named():
-    with pytest.raises(UnknownKeyError, match="king"):
-        explain_window(TEXT, word="kin")
 
 
 class WrongTrial:

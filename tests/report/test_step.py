@@ -1,5 +1,5 @@
 import plectrum
-from plectrum.explanation import toy_estimator, toy_rows
+from plectrum.explanation import explain_window, toy_estimator, toy_rows
 from plectrum.report import write_report
 from plectrum.runs import write_json
 from report.fake_table import make_run_of
@@ -28,3 +28,14 @@ def test_hostile_cells_of_the_step_leave_no_markup(tmp_path):
     assert "<img" not in page
     assert "</script><b>" not in page
     assert "&lt;img src=x&gt;" in page
+
+
+def test_a_step_of_words_is_told_as_one_window(tmp_path):
+    run = make_run_of(tmp_path / "run", [f"k{i}" for i in range(12)], kind="words", name="words")
+    told = explain_window([["the", "king", "rules", "the", "land"]], word="king")
+    write_json(run.folder / "explained.json", told.to_json())
+    page = write_report(run).read_text(encoding="utf-8")
+    step = page[page.index('id="step"') :]
+    assert "one step on one window" in step
+    assert '<td class="watched"><bdi>king</bdi></td>' in step
+    assert "drawn at random" in step

@@ -1,7 +1,7 @@
 """`plectrum explain`: one training step on the user's own rows, with every number shown."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,7 +22,14 @@ def explain(  # noqa: PLR0917  (typer makes an option of each)
         typer.Option("--row", metavar="N", help="A row of the batch, from 0; repeatable."),
     ] = None,
     word: Annotated[str | None, typer.Option(metavar="WORD", help="The centre of the window.")] = None,
-    step: Annotated[str, typer.Option(help="first, or trained: one step more after training.")] = "first",
+    step: Annotated[
+        str | None,
+        typer.Option(help="first, or trained: one step more after training. With a run: trained."),
+    ] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="Start from what this run learned from such a FILE."),
+    ] = None,
     optimizer: Annotated[str, typer.Option(help="sgd, adam, adamw or adagrad.")] = "sgd",
     learning_rate: Annotated[float | None, typer.Option(metavar="RATE", help="How far a step goes.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random start.")] = 0,
@@ -32,16 +39,20 @@ def explain(  # noqa: PLR0917  (typer makes an option of each)
     """Explain one training step: what is looked up, what gets a gradient, what moves, and why."""
     from plectrum.explanation import explain_file
 
+    estimator = None
+    if run is not None:
+        estimator, target = _of_run(run, target)
     told = explain_file(
         file,
         target=target,
         column=column,
         rows=rows or None,
-        step=step,
+        step=step or ("first" if run is None else "trained"),
         optimizer=optimizer,
         learning_rate=learning_rate,
         word=word,
         seed=seed,
+        estimator=estimator,
     )
     if page is not None:
         from plectrum.formats import atomic_path
@@ -53,3 +64,12 @@ def explain(  # noqa: PLR0917  (typer makes an option of each)
         emit_json(told.to_json())
     elif page is None:
         emit(str(told))
+
+
+def _of_run(run: str, target: str | None) -> tuple[Any, str | None]:
+    """Return the estimator of a run, and the target: the one given, else the run's."""
+    from plectrum.reload import load_run
+    from plectrum.runs import read_run
+
+    known = read_run(run).record["target"]
+    return load_run(run), target or (known["name"] if known else None)

@@ -1,5 +1,6 @@
 """`plectrum learn words`: a text in; word vectors, a model and a report out."""
 
+import contextlib
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -122,9 +123,23 @@ def _run(
             if not run.is_whole:
                 learn_words(file, estimator=estimator, run=run, name=name, column=column, seed=seed)
                 run.write_record()
+                _explain_a_step(run, estimator, file, column)
                 write_report(run.partial)
         except KeyboardInterrupt:
             say(f"stopped; begin again with --resume (the training starts anew in {run.partial})")
             raise typer.Exit(STOPPED) from None
         run.complete()
     return read_run(out).record
+
+
+def _explain_a_step(run: Any, estimator: Any, file: str, column: str | None) -> None:
+    """Keep one explained step for the page, where there is one to show; a run is whole without it."""
+    from plectrum.errors import PlectrumError
+    from plectrum.explanation import explain_file
+    from plectrum.runs import write_json
+
+    if file == "-":  # it cannot be read again
+        return
+    with contextlib.suppress(PlectrumError):
+        told = explain_file(file, column=column, step="trained", estimator=estimator)
+        write_json(run.path("explained.json"), told.to_json())

@@ -9,20 +9,13 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
-from plectrum.errors import ArgumentError, MissingColumnError, SmallDataWarning, UnknownKeyError, check_choice
+from plectrum.errors import ArgumentError, MissingColumnError, SmallDataWarning
 from plectrum.explanation._columns import ColumnTrial, warm_up
+from plectrum.explanation._optimizers import check_named_choices, make_optimizer
 from plectrum.explanation._record import Example, Explanation
 from plectrum.explanation._step import take_step
-from plectrum.explanation._words import CENTRE, COMPANY, SkipGram, WindowTrial, pairs_of_window
-from plectrum.vocabulary import Vocabulary
+from plectrum.explanation._window import RESERVED, explain_window
 
-OPTIMIZERS: dict[str, tuple[Any, dict[str, float]]] = {
-    "sgd": (torch.optim.SGD, {"lr": 0.1}),
-    "adam": (torch.optim.Adam, {"lr": 0.01}),
-    "adamw": (torch.optim.AdamW, {"lr": 0.01, "weight_decay": 0.01}),
-    "adagrad": (torch.optim.Adagrad, {"lr": 0.1}),
-}
-_RESERVED = ("(padding)", "(unknown)", "(missing)")
 _BATCH = 3
 _WARM_UP_STEPS, _WARM_UP_ROWS = 4, 8
 _LATE = 0.01  # of the first learning rate: what a trained network still bears
@@ -31,10 +24,11 @@ _LATE = 0.01  # of the first learning rate: what a trained network still bears
 def explain(
     estimator: Any,
     X: Any,
-    y: Any,
+    y: Any = None,
     *,
     column: str | None = None,
     rows: Sequence[int] | None = None,
+    word: str | None = None,
     step: str = "first",
     optimizer: str = "sgd",
     learning_rate: float | None = None,
@@ -42,20 +36,23 @@ def explain(
     """Return one training step on these rows, with every number shown and every claim checked.
 
     The batch has three rows: the example, kept fixed all the way; one that shares its level in the column in
-    focus, so that the level occurs twice; and one that does not.
+    focus, so that the level occurs twice; and one that does not. Of an estimator of words it is one window of
+    one sentence.
 
     Parameters
     ----------
-    estimator : EmbeddingRegressor or EmbeddingClassifier
+    estimator : EmbeddingRegressor, EmbeddingClassifier or Word2Vec
         Fitted or not; it is never changed.
-    X : frame or array of shape (n, n_features)
-        Rows like those the estimator is fitted on.
+    X : frame or array of shape (n, n_features), or sequence of sequences of str, or path
+        Rows like those the estimator is fitted on; for words, sentences, or a file of text.
     y : array-like of shape (n,)
-        Their targets.
+        Their targets; for words, none.
     column : str, optional
         The categorical column to look at; by default the first in which some level occurs twice.
     rows : sequence of int, optional
         Positions in X of the rows of the batch, the example first.
+    word : str, optional
+        For words: the centre of the window.
     step : {"first", "trained"}
         The very first step, from the random start; or one step more for a fitted estimator, after a few
         steps on other rows, so that an optimizer that remembers shows its momentum.
@@ -89,7 +86,16 @@ def explain(
     >>> [(row.key, len(row.lookups), row.reasons) for row in told.table.rows[:3]]
     [('Mon', 2, ['gradient']), ('Tue', 1, ['gradient']), ('Fri', 0, [])]
     """
-    _check(optimizer=optimizer, step=step)
+    check_named_choices(optimizer=optimizer, step=step)
+    if hasattr(estimator, "window"):  # it learns words
+        return explain_window(
+            X,
+            word=word,
+            estimator=estimator if step == "trained" else None,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            random_state=estimator.random_state if isinstance(estimator.random_state, int) else 0,
+        )
     model = _model_at(estimator, X, y, step=step)
     frame, target = model._match(X), model._read_target(y)
     position = _table_position(model, column)
@@ -98,7 +104,9 @@ def explain(
     batch = frame[chosen]
     network = copy.deepcopy(model.networks_[0])
     trial = ColumnTrial(network, *_encoded(model, batch, target[chosen]), model._loss())
-    chosen_optimizer, settings = _optimizer(optimizer, network, learning_rate, trained=step == "trained")
+    chosen_optimizer, settings = make_optimizer(
+        optimizer, network, learning_rate, share=_LATE if step == "trained" else 1.0
+    )
     n_warm = _WARM_UP_STEPS if step == "trained" else 0
     if n_warm:
         others = np.setdiff1d(np.arange(min(len(frame), 1000)), chosen)[: n_warm * _WARM_UP_ROWS]
@@ -111,7 +119,7 @@ def explain(
             batch_size=_WARM_UP_ROWS,
         )
     examples = _examples(model, trial, batch, target[chosen])
-    keys = {table.name: [*_RESERVED, *map(str, table.vocabulary.keys)] for table in model.columns_.tables}
+    keys = {table.name: [*RESERVED, *map(str, table.vocabulary.keys)] for table in model.columns_.tables}
     tables, nudge, before, after = take_step(trial, chosen_optimizer, focus, keys)
     return Explanation(
         kind="columns",
@@ -129,104 +137,6 @@ def explain(
         loss_before=before,
         loss_after=after,
     )
-
-
-def explain_window(
-    sentences: Sequence[Sequence[str]],
-    *,
-    word: str | None = None,
-    embedding_dim: int = 4,
-    window: int = 2,
-    negative: int = 1,
-    optimizer: str = "sgd",
-    learning_rate: float | None = None,
-    random_state: int = 0,
-) -> Explanation:
-    """Return one training step on one window of one sentence: how words learn from the company they keep.
-
-    Parameters
-    ----------
-    sentences : sequence of sequences of str
-        The text; all its words make the vocabulary.
-    word : str, optional
-        The centre of the window, at its first place; by default the middle of the first sentence of 3 words
-        or more.
-    embedding_dim, window, negative : int
-        Numbers a word has; neighbours taken on each side; words drawn at random for each neighbour.
-    optimizer, learning_rate
-        As for :func:`explain`.
-    random_state : int
-        Seed of the random start and of the words drawn.
-
-    Raises
-    ------
-    ArgumentError, UnknownKeyError
-        When the text has no sentence of two words, or does not have `word`.
-
-    Examples
-    --------
-    >>> text = [["the", "king", "rules", "the", "land"], ["a", "ship", "at", "sea"]]
-    >>> told = explain_window(text, word="king")
-    >>> told.table.rows[0].key, told.loss_after < told.loss_before
-    ('king', True)
-    """
-    _check(optimizer=optimizer, step="first")
-    vocabulary = Vocabulary.learn([token for sentence in sentences for token in sentence])
-    sentence, position = _find_window(sentences, word, vocabulary)
-    encoded = vocabulary.encode(list(sentence)).tolist()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(random_state)
-        model = SkipGram(vocabulary.n_rows, embedding_dim)
-    trial = WindowTrial(
-        model,
-        *pairs_of_window(
-            encoded,
-            position,
-            window=window,
-            negative=negative,
-            n_words=vocabulary.n_rows,
-            seed=random_state,
-            first_row=3,
-        ),
-    )
-    keys = [*_RESERVED, *map(str, vocabulary.keys)]
-    chosen_optimizer, settings = _optimizer(optimizer, model, learning_rate)
-    scores, losses = trial.scores().detach(), trial.losses().detach()
-    examples = [
-        Example(
-            cells={"centre": keys[centre], "other": keys[other]},
-            rows={CENTRE: int(centre), COMPANY: int(other)},
-            numbers={},
-            target="seen beside it" if seen else "drawn at random",
-            prediction=f"{torch.sigmoid(score):.3f}",
-            loss=float(loss),
-        )
-        for centre, other, seen, score, loss in zip(
-            trial.centres, trial.others, trial.really_seen, scores, losses, strict=True
-        )
-    ]
-    tables, nudge, before, after = take_step(trial, chosen_optimizer, CENTRE, {CENTRE: keys, COMPANY: keys})
-    return Explanation(
-        kind="words",
-        subject=f"skip-gram on the sentence: {' '.join(sentence)}",
-        target="seen beside it, or drawn at random",
-        loss_name="-log of the probability given to what is true, summed over the pairs",
-        step="first",
-        optimizer=optimizer,
-        settings=settings,
-        warm_up=0,
-        focus=CENTRE,
-        examples=examples,
-        tables=tables,
-        nudge=nudge,
-        loss_before=before,
-        loss_after=after,
-    )
-
-
-def _check(*, optimizer: str, step: str) -> None:
-    check_choice(optimizer, OPTIMIZERS, argument="optimizer", owner="explain")
-    check_choice(step, ("first", "trained"), argument="step", owner="explain")
 
 
 def _model_at(estimator: Any, X: Any, y: Any, *, step: str) -> Any:
@@ -302,15 +212,6 @@ def _first_repeated(ids: np.ndarray) -> int:
     return int(repeated[0]) if len(repeated) else 0
 
 
-def _optimizer(
-    name: str, network: torch.nn.Module, learning_rate: float | None, *, trained: bool = False
-) -> tuple[torch.optim.Optimizer, dict[str, float]]:
-    kind, defaults = OPTIMIZERS[name]
-    usual = defaults["lr"] * (_LATE if trained else 1)
-    settings = {**defaults, "lr": usual if learning_rate is None else float(learning_rate)}
-    return kind(network.parameters(), **settings), settings
-
-
 def _examples(model: Any, trial: ColumnTrial, batch: Any, target: np.ndarray) -> list[Example]:
     """The rows of the batch in words, with what the network answers before the step."""
     with torch.no_grad():
@@ -344,20 +245,3 @@ def _loss_name(model: Any) -> str:
     if hasattr(model, "target_scale_"):
         return f"{model.loss} error of the target, which the network sees scaled; mean over the batch"
     return "-log of the probability given to the true class; mean over the batch"
-
-
-def _find_window(
-    sentences: Sequence[Sequence[str]], word: str | None, vocabulary: Vocabulary
-) -> tuple[Sequence[str], int]:
-    if word is not None and word not in vocabulary:
-        raise UnknownKeyError(word, nearest=vocabulary.nearest_keys(word), owner="The text")
-    for sentence in sentences:
-        if word is not None and word in sentence and len(sentence) > 1:
-            return sentence, list(sentence).index(word)
-        if word is None and len(sentence) > 2:
-            return sentence[:12], min(len(sentence), 12) // 2
-    raise ArgumentError(
-        "`sentences` of `explain_window` must have a sentence of at least 2 words"
-        f"{'' if word is None else f' with {word!r} in it'}; got {len(sentences):,} sentences. Pass more "
-        "text."
-    )

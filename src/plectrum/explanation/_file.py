@@ -7,13 +7,13 @@ import numpy as np
 
 from plectrum import frames
 from plectrum.errors import ArgumentError, DataError
-from plectrum.explanation._explain import explain, explain_window
+from plectrum.explanation._explain import explain
 from plectrum.explanation._record import Explanation
+from plectrum.explanation._sentences import read_sentences
 from plectrum.explanation._toy import toy_estimator, toy_rows
+from plectrum.explanation._window import explain_window
 
 _FRAME_SUFFIXES = {".csv", ".tsv", ".parquet", ".pq"}
-_TEXT_BYTES = 2_000_000  # how much of a text is read: one window needs no more
-_SENTENCE = 1_000  # words after which a text without line ends is cut
 _FEW_ROWS = 2_000  # enough to find a level that occurs twice
 
 
@@ -28,11 +28,18 @@ def explain_file(
     learning_rate: float | None = None,
     word: str | None = None,
     seed: int = 0,
+    estimator: Any = None,
 ) -> Explanation:
     """Return one training step on the rows of a file; without a file, on a built-in table of a dozen rows.
 
     A file with a `target` is read as a frame; a file without one that is not CSV or Parquet is read as text,
-    and the step is that of one window of one sentence. Other arguments are those of :func:`explain`.
+    and the step is that of one window of one sentence (with a `column`, CSV and Parquet too). Other arguments
+    are those of :func:`explain`.
+
+    Parameters
+    ----------
+    estimator : optional
+        Fitted on such a file, for ``step="trained"``; without it one is fitted here, which takes a while.
 
     Raises
     ------
@@ -54,18 +61,23 @@ def explain_file(
             learning_rate=learning_rate,
         )
     if target is None:
-        if step != "first":
-            raise ArgumentError(
-                f"`step` (--step) of `explain` must be 'first' for a text; got {step!r}. Leave it out."
-            )
-        return _explain_text(file, word=word, optimizer=optimizer, learning_rate=learning_rate, seed=seed)
+        return _explain_text(
+            file,
+            column=column,
+            word=word,
+            step=step,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            seed=seed,
+            estimator=estimator,
+        )
     frame = frames.read(file)
     faults = [finding for finding in frames.check(frame, target) if finding.severity == "error"]
     if faults:
         raise DataError(f"{faults[0].message} {faults[0].advice}".strip())
-    X, y, estimator = _estimator_for(frame, target, seed)
-    if step == "trained":
-        estimator = _fitted(estimator, X, y)
+    X, y, fresh = _estimator_for(frame, target, seed)
+    if estimator is None:
+        estimator = _fitted(fresh, X, y) if step == "trained" else fresh
     told = explain(
         estimator, X, y, column=column, rows=rows, step=step, optimizer=optimizer, learning_rate=learning_rate
     )
@@ -95,28 +107,33 @@ def _fitted(estimator: Any, X: Any, y: Any) -> Any:
 
 
 def _explain_text(
-    file: str, *, word: str | None, optimizer: str, learning_rate: float | None, seed: int
+    file: str,
+    *,
+    column: str | None,
+    word: str | None,
+    step: str,
+    optimizer: str,
+    learning_rate: float | None,
+    seed: int,
+    estimator: Any,
 ) -> Explanation:
-    if Path(file).suffix.lower() in _FRAME_SUFFIXES:
+    if estimator is None and Path(file).suffix.lower() in _FRAME_SUFFIXES and column is None:
         raise ArgumentError(
             f"`target` (--target) of `explain` must name the column to predict in {file!r}; got none. Name "
-            "it, or pass "
-            "a plain text to see how words learn."
+            "it, or pass a plain text to see how words learn."
         )
-    with Path(file).open("rb") as stream:
-        text = stream.read(_TEXT_BYTES)
-    if b"\0" in text:
-        raise DataError(
-            f"{file!r} must be CSV, Parquet or plain text; it holds NUL bytes. Pass another file."
+    if step == "trained" and estimator is None:
+        raise ArgumentError(
+            "`step` (--step) of `explain` must be 'first' for a text without a run; got 'trained'. Leave it "
+            "out, or name a run that `plectrum learn words` left (--run)."
         )
-    lines = text.decode("utf-8", errors="replace").splitlines()
-    sentences = [
-        words[start : start + _SENTENCE]
-        for words in map(str.split, lines)
-        for start in range(0, len(words), _SENTENCE)
-    ]
     return explain_window(
-        sentences, word=word, optimizer=optimizer, learning_rate=learning_rate, random_state=seed
+        read_sentences(file, column),
+        word=word,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        random_state=seed,
+        estimator=estimator if step == "trained" else None,
     )
 
 

@@ -52,7 +52,7 @@ def _batch(told: Explanation, story: Story) -> str:
         for name, example in zip(story.names, told.examples, strict=True)
     ]
     return _grid(["", *cells, "target"], rows, lifted=[True] + [False] * (len(rows) - 1)) + _paragraph(
-        f"Example {story.names[0]} is the one to follow; all of them make one step together."
+        " ".join([story.follow(), *told.notes])
     )
 
 

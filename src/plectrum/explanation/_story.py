@@ -38,8 +38,13 @@ class Story:
             else "one step more, after training"
         )
         settings = ", ".join(f"{name} {value:g}" for name, value in told.settings.items())
-        warm = f", after {told.warm_up} steps on other rows" if told.warm_up else ""
+        others = "windows" if told.kind == "words" else "rows"
+        warm = f", after {told.warm_up} steps on other {others}" if told.warm_up else ""
         return f"{told.subject}: {when}{warm}; {told.optimizer} with {settings}"
+
+    def follow(self) -> str:
+        """Which example is kept fixed."""
+        return f"Example {self.names[0]} is the one to follow; all of them make one step together."
 
     def reserved(self) -> str:
         """Why keys start at row 3."""

@@ -40,7 +40,7 @@ def _batch(told: Explanation, story: Story) -> list[str]:
     lines = _grid(rows)
     if len(lines[0]) > _WIDTH:  # many columns: one line each
         lines = _grid([list(row) for row in zip(*rows, strict=True)])
-    return [*lines, f"Example {story.names[0]} is the one to follow; all of them make one step together."]
+    return [*lines, *_wrapped(" ".join([story.follow(), *told.notes]))]
 
 
 def _row_numbers(told: Explanation, story: Story) -> list[str]:

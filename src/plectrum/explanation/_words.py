@@ -1,8 +1,9 @@
 """One window of one sentence, as a trial for one step of skip-gram with negative sampling."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own habit)
@@ -24,6 +25,19 @@ class SkipGram(nn.Module):
         self.company = nn.Embedding(n_words, embedding_dim)
         nn.init.normal_(self.words.weight, std=embedding_dim**-0.5)
         nn.init.normal_(self.company.weight, std=embedding_dim**-0.5)
+
+
+def skip_gram_of(estimator: Any) -> SkipGram:
+    """Return the two trained tables of a `Word2Vec`; as its vocabulary has it, keys start at row 3."""
+    learned = (estimator.vectors_, estimator.context_vectors_)
+    n, dim = learned[0].matrix.shape
+    with torch.random.fork_rng(devices=[]):
+        model = SkipGram(n + 3, dim)
+    for layer, vectors in zip((model.words, model.company), learned, strict=True):
+        with torch.no_grad():
+            layer.weight[:3] = 0.0
+            layer.weight[3:] = torch.from_numpy(vectors.matrix)
+    return model
 
 
 @dataclass
@@ -104,3 +118,11 @@ def pairs_of_window(
     others = torch.tensor(beside + drawn)
     seen = torch.tensor([1.0] * len(beside) + [0.0] * len(drawn))
     return torch.full_like(others, centre), others, seen
+
+
+def warm_up(trials: Iterable[WindowTrial], optimizer: torch.optim.Optimizer) -> None:
+    """Take a step on each of a few other windows, so that an optimizer has something to remember."""
+    for trial in trials:
+        optimizer.zero_grad()
+        trial.loss().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()

@@ -21,13 +21,15 @@ def explained_step(run: Run) -> str:
     nudge = told["nudge"]
     name = f"<bdi>{escape(table['name'], longest=60)}</bdi>"
     elsewhere = table["n_rows"] - table["n_looked_up"]
+    of_words = told["kind"] == "words"
+    n_examples = "one window" if of_words else "three rows"
+    batch = "this window" if of_words else "these three"
     return (
-        '<section id="step"><h2>How a row is changed: one step on three rows</h2>'
-        "<p>The first step of training, from the random start. Each row of the data looks up one row of "
-        f"every table; here the table of {name} is watched.</p>"
-        f"{_batch(told, table['name'])}{_rows(table)}"
+        f'<section id="step"><h2>How a row is changed: one step on {n_examples}</h2>'
+        f"<p>{_lead(told, name)}</p>"
+        f"{_batch(told, 'centre' if of_words else table['name'])}{_rows(table)}"
         f"<p>The other {number(elsewhere)} rows of the table got no gradient, and "
-        f"{number(table['n_untouched'])} stayed where they were. The loss of these three went from "
+        f"{number(table['n_untouched'])} stayed where they were. The loss of {batch} went from "
         f"{number(told['loss_before'])} to {number(told['loss_after'])}.</p>"
         f'<p class="muted">Proof that the gradient is right: moving number {nudge["position"]} of '
         f"<bdi>{escape(nudge['key'], longest=40)}</bdi> by ±{nudge['size']:g} changes the loss "
@@ -37,18 +39,34 @@ def explained_step(run: Run) -> str:
     )
 
 
-def _batch(told: Any, table: str) -> str:
+def _lead(told: Any, name: str) -> str:
+    """Return what is looked at."""
+    first = "The first step of training, from the random start."
+    when = first if told["step"] == "first" else "One step more, after training."
+    if told["kind"] == "words":
+        return (
+            f"{when} Each pair looks up the row of the word in the centre of a window and, in a second "
+            "table, that of a word beside it, or of one drawn at random; the step makes the rows of a true "
+            "pair more alike, and of the other less. Here the first table is watched."
+        )
+    return (
+        f"{when} Each row of the data looks up one row of every table; here the table of {name} is watched."
+    )
+
+
+def _batch(told: Any, watched: str) -> str:
     """Return the batch in words, with the row of the table that each example looked up."""
+    table = told["focus"]
     cells = list(told["examples"][0]["cells"])
     heads = "".join(f'<th scope="col"><bdi>{escape(c, longest=30)}</bdi></th>' for c in cells)
     lines = "".join(
-        f"<tr>{''.join(_cell(example['cells'][c], watched=c == table) for c in cells)}"
+        f"<tr>{''.join(_cell(example['cells'][c], watched=c == watched) for c in cells)}"
         f'<td class="number">{example["rows"].get(table, "–")}</td>'
         f'<td class="number">{escape(example["prediction"], longest=20)}</td>'
         f'<td class="number">{escape(example["target"], longest=20)}</td></tr>'
         for example in told["examples"]
     )
-    target = escape(told["target"], longest=30)
+    target = "in truth" if told["kind"] == "words" else escape(told["target"], longest=30)
     return (
         f'<div class="scroll"><table class="batch"><thead><tr>{heads}<th scope="col" class="number">row</th>'
         f'<th scope="col" class="number">predicted</th>'
