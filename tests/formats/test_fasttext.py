@@ -17,7 +17,8 @@ SUPERVISED = sorted(name for name, told in ANSWERS.items() if "predictions" in t
 def predict(model, line):
     """Return label -> probability."""
     lines = formats.FastTextLines(model).vector(line)[None]
-    return dict(zip(model.labels, formats.label_probabilities(model, lines)[0].tolist(), strict=True))
+    found = formats.label_probabilities(model, lines, as_predicted=True)
+    return dict(zip(model.labels, found[0].tolist(), strict=True))
 
 
 @pytest.mark.parametrize("name", sorted(ANSWERS))
@@ -43,7 +44,19 @@ def test_supervised_predictions_are_fasttexts_own(name):
         found = predict(model, line)
         assert len(expected) == min(5 if "output" in name else 3, len(model.labels))
         for label, score in expected:
-            assert found[label] == pytest.approx(score, abs=2e-5)  # fastText itself adds 1e-5 to each
+            assert found[label] == pytest.approx(score, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", SUPERVISED)
+def test_probabilities_lie_below_what_fasttext_predicts(name):
+    model = formats.read_fasttext_model(MODELS / name)
+    lines = np.stack([formats.FastTextLines(model).vector(line) for line in ANSWERS[name]["predictions"]])
+    exact = formats.label_probabilities(model, lines)
+    if model.arguments["loss"] != "ova":
+        np.testing.assert_allclose(exact.sum(axis=1), 1.0, rtol=1e-6)
+    more = formats.label_probabilities(model, lines, as_predicted=True) - exact
+    assert (more > 0).all()
+    assert (more < 1e-4).all()  # 1e-5, or that for each branch of the tree
 
 
 def test_lookup_answers_for_unseen_words():

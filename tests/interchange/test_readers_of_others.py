@@ -110,6 +110,32 @@ print(json.dumps([m.get_word_vector(k).tolist() for k in json.loads(sys.argv[2])
     np.testing.assert_allclose([vectors[word] for word in asked], expected, atol=1e-5)
 
 
+def test_fasttext_predicts_the_same_labels(peers):
+    from pathlib import Path
+
+    from plectrum import TextClassifier
+
+    root = Path(__file__).parents[2]
+    models = sorted((root / "tests" / "formats" / "fasttext").glob("*.bin"))
+    models += sorted((root / "tests" / "formats" / "fasttext").glob("*.ftz"))
+    models = [p for p in models if formats.read_fasttext_model(p).arguments["model"] == "supervised"]
+    models += sorted((root.parent / "shared" / "data" / "vectors").glob("pang_lee*.bin"))
+    texts = ["a fine film", "dull , dull and long", "Привет été", "", "zzz qqq", "the acting is good " * 40]
+    code = """
+import fasttext
+m = fasttext.load_model(sys.argv[1])
+print(json.dumps([m.f.predict(text + chr(10), -1, 0.0, 'strict') for text in json.loads(sys.argv[2])]))"""
+    assert len(models) >= 4
+    for place in models:
+        model = TextClassifier.load(place)
+        answers = peers("fasttext", code, place, json.dumps(texts))
+        for found, expected in zip(model.predict_proba(texts), answers, strict=True):
+            ours = dict(zip(model.classes_.tolist(), found.tolist(), strict=True))
+            assert len(expected) in (0, len(ours))  # fastText says nothing of a text without a known word
+            for score, label in expected:
+                assert ours[label] == pytest.approx(score, abs=1e-6)
+
+
 def test_model2vec_and_sentence_transformers_open_the_folder(record, tmp_path, peers):
     record.keys = ["New York (NY)", *KEYS[1:]]
     record.unknown = np.full(5, 0.5, np.float32)

@@ -85,8 +85,12 @@ def test_what_is_wrong_is_said():
 
 
 @pytest.mark.skipif(not (DATA / "vectors").is_dir(), reason="the shared data are not here")
-def test_a_supervised_model_of_fasttext_is_loaded():
+def test_a_supervised_model_of_fasttext_is_loaded(tmp_path):
     model = TextClassifier.load(DATA / "vectors" / "pang_lee_polarity_fasttext.bin")
+    model.save(tmp_path)
+    again = TextClassifier.load(tmp_path).predict_proba(["a fine film"])
+    np.testing.assert_array_equal(again, model.predict_proba(["a fine film"]))
+    assert again.sum() == pytest.approx(1 + 1e-5 * len(model.classes_), abs=1e-7)  # as fastText predicts
     assert all(label.startswith("__label__") for label in model.classes_)
     assert model.predict_proba(["a fine film", "dull"]).shape == (2, len(model.classes_))
     with pytest.raises(ArgumentError, match="has no labels"):

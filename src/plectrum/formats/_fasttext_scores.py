@@ -6,9 +6,12 @@ from numpy.typing import NDArray
 from plectrum.formats._fasttext_model import FastTextModel
 
 _TABLE_SIZE, _LARGEST_SCORE = 512, 8
+_ADDED = 1e-5  # fastText's, before it takes a logarithm (loss.cc: std_log)
 
 
-def label_probabilities(model: FastTextModel, lines: NDArray[np.float32]) -> NDArray[np.float64]:
+def label_probabilities(
+    model: FastTextModel, lines: NDArray[np.float32], *, as_predicted: bool = False
+) -> NDArray[np.float64]:
     """Return the probability of every label for the vectors of some lines.
 
     Softmax: ``exp(s) / sum exp(s)`` with scores ``s = output_rows @ line``. Hierarchical softmax: the product
@@ -20,6 +23,10 @@ def label_probabilities(model: FastTextModel, lines: NDArray[np.float32]) -> NDA
     ----------
     lines : (n_lines, embedding_dim)
         What `FastTextLines.vector` gives.
+    as_predicted : bool
+        Whether to return the numbers that fastText's ``predict`` returns. It adds 1e-5 to each probability
+        (and to that of each branch of a tree) lest it take the logarithm of 0, so that they add up to a
+        little more than 1.
 
     Returns
     -------
@@ -27,13 +34,14 @@ def label_probabilities(model: FastTextModel, lines: NDArray[np.float32]) -> NDA
     """
     scores = lines @ np.asarray(model.output_rows[np.arange(len(model.labels))], np.float32).T
     loss = model.arguments["loss"]
+    added = _ADDED if as_predicted else 0.0
     with np.errstate(over="ignore", invalid="ignore"):
         if loss == "hs":
-            return _by_tree(scores.astype(np.float64), model.label_counts)
+            return _by_tree(scores.astype(np.float64), model.label_counts, added)
         if loss == "ova":
-            return _table_sigmoid(scores)
+            return _table_sigmoid(scores) + added
         powers = np.exp(scores.astype(np.float64) - scores.max(axis=1, initial=-np.inf, keepdims=True))
-        return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True) + added)
 
 
 def _table_sigmoid(scores: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -45,7 +53,7 @@ def _table_sigmoid(scores: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.where(scores < -_LARGEST_SCORE, 0.0, np.where(scores > _LARGEST_SCORE, 1.0, table[at]))
 
 
-def _by_tree(scores: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+def _by_tree(scores: NDArray[np.float64], counts: NDArray[np.int64], added: float) -> NDArray[np.float64]:
     """Scores of inner node i stand in column i; leaves are the labels, by falling count."""
     n = len(counts)
     children = huffman_children(counts)
@@ -54,8 +62,8 @@ def _by_tree(scores: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[
     for node in range(2 * n - 2, n - 1, -1):  # parents stand behind their children
         left, right = children[node - n]
         yes = 1 / (1 + np.exp(-scores[:, node - n]))
-        found[:, right] = found[:, node] * yes
-        found[:, left] = found[:, node] * (1 - yes)
+        found[:, right] = found[:, node] * (yes + added)
+        found[:, left] = found[:, node] * (1 - yes + added)
     return found[:, :n]
 
 

@@ -69,6 +69,7 @@ class TextClassifier(ShowsVectors, ClassifierMixin, BaseEstimator):
 
     classes_: NDArray[Any]
     history_: list[PairEpoch]
+    _is_fasttexts = False  # whether fastText wrote the model
 
     def __init__(
         self,
@@ -126,13 +127,17 @@ class TextClassifier(ShowsVectors, ClassifierMixin, BaseEstimator):
         return self
 
     def predict_proba(self, texts: Any) -> NDArray[np.float64]:
-        """Return the probability of each class, (n, n_classes), in the order of `classes_`."""
+        """Return the probability of each class, (n, n_classes), in the order of `classes_`.
+
+        Of a model that fastText wrote they are what its own ``predict`` returns, 1e-5 more than the exact
+        probability, so that a row adds up to a little more than 1.
+        """
         check_is_fitted(self, "classes_")
         found = as_texts(texts, "TextClassifier.predict")
         if not found:
             return np.zeros((0, len(self.classes_)))
         vectors = np.stack([self._lines.vector(one_line(text)) for text in found])
-        return formats.label_probabilities(self._model, vectors)
+        return formats.label_probabilities(self._model, vectors, as_predicted=self._is_fasttexts)
 
     def predict(self, texts: Any) -> NDArray[Any]:
         """Return the most probable class of each text, (n,)."""
@@ -185,7 +190,7 @@ class TextClassifier(ShowsVectors, ClassifierMixin, BaseEstimator):
             min_count=about["min_count"], min_n=about["min_n"], max_n=about["max_n"], bucket=about["bucket"],
         )  # fmt: skip
         made.classes_, made.history_ = np.array(model.labels), []
-        made._model, made._lines = model, formats.FastTextLines(model)
+        made._model, made._lines, made._is_fasttexts = model, formats.FastTextLines(model), True
         return made
 
     def save(self, folder: str | os.PathLike[str]) -> None:
@@ -215,6 +220,7 @@ class TextClassifier(ShowsVectors, ClassifierMixin, BaseEstimator):
             "words": formats.keys_to_json(model.words),
             "labels": model.labels,
             "classes": self.classes_.tolist(),
+            "is_fasttexts": self._is_fasttexts,
             "history": [[e.epoch, e.loss, e.learning_rate, e.seconds] for e in self.history_],
         }
         (place / "model.json").write_text(json.dumps(about), encoding="utf-8")
@@ -230,6 +236,7 @@ class TextClassifier(ShowsVectors, ClassifierMixin, BaseEstimator):
         arrays = load_file(Path(folder) / "weights.safetensors")
         made = cls(**about["parameters"])
         made.classes_ = np.array(about["classes"])
+        made._is_fasttexts = about.get("is_fasttexts", False)
         made.history_ = [PairEpoch(*epoch) for epoch in about["history"]]
         made._model = formats.FastTextModel(
             about["arguments"], [str(word) for word in formats.keys_from_json(about["words"])],
