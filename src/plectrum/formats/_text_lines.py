@@ -3,6 +3,7 @@
 import mmap
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,11 @@ class RowStore:
         n_bytes = 4 * n_rows * self.dim
         if n_bytes < 1 << 20:
             return np.empty((n_rows, self.dim), np.float32)
-        return np.frombuffer(mmap.mmap(-1, n_bytes), np.float32).reshape(n_rows, self.dim)
+        room = mmap.mmap(-1, n_bytes)
+        if hasattr(mmap, "MADV_HUGEPAGE"):  # Linux: a page of 2 MB is found faster than 512 of 4 kB
+            with suppress(OSError):
+                room.madvise(mmap.MADV_HUGEPAGE)
+        return np.frombuffer(room, np.float32).reshape(n_rows, self.dim)
 
     def reserve(self, n_rows: int) -> None:
         """Make room for this many rows in all."""
@@ -46,10 +51,14 @@ class RowStore:
 
     def append(self, rows: NDArray[np.float32]) -> None:
         """Put rows behind the others."""
-        if self.n + len(rows) > len(self._rows):
-            self.reserve(max(self.n + len(rows), 2 * self.n))
-        self._rows[self.n : self.n + len(rows)] = rows
-        self.n += len(rows)
+        self.add(len(rows))[:] = rows
+
+    def add(self, n_rows: int) -> NDArray[np.float32]:
+        """Return so many new rows behind the others, to be written."""
+        if self.n + n_rows > len(self._rows):
+            self.reserve(max(self.n + n_rows, 2 * self.n))
+        self.n += n_rows
+        return self._rows[self.n - n_rows : self.n]
 
     def finish(self) -> NDArray[np.float32]:
         """Return the matrix, without the room that was not needed."""

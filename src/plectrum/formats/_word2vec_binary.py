@@ -7,7 +7,10 @@ what is no UTF-8 is kept as surrogate escapes; ``key.encode("utf-8", "surrogatee
 Source: word2vec.c, function TrainModel.
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,36 +54,54 @@ def read_word2vec_binary(path: Path, wanted: Wanted) -> Record:
 def _read_records(
     source: Source, head: bytes, n: int, dim: int, wanted: Wanted
 ) -> tuple[list[str], NDArray[np.float32]]:
+    from plectrum.kernels._threads import run_in_threads
     from plectrum.kernels.parse_text import numpy_ops
 
     n_wanted = wanted.rows_to_read(n)
     width = 4 * dim
     if source.size is None and width > 1 << 26:
         raise damaged(source.path, 0, "at most 16 million dimensions", f"{dim:,}")
-    buffer = bytearray(max(_PIECE, 2 * (width + _LONGEST_TOKEN)))
-    buffer[: len(head)] = head
-    filled = len(head)
+    size = max(_PIECE, 2 * (width + _LONGEST_TOKEN))
+    buffer, other = bytearray(size), bytearray(size)
     store, n_read = RowStore(dim, n_wanted if wanted.keys is None and source.size else 0), 0
     keys: list[str] = []
+    left: bytes | bytearray = head
+    copy: list[tuple[Callable[[], Any]]] = []  # of the rows of the piece before, while the next one is read
+
+    def read_piece() -> tuple[int, tuple[bytes, NDArray[np.int64], int]]:
+        buffer[: len(left)] = left
+        filled = len(left) + source.read_into(memoryview(buffer)[len(left) :])
+        return filled, numpy_ops.split_records(buffer, filled, width, n_wanted - n_read)
+
     while n_read < n_wanted:
-        filled += source.read_into(memoryview(buffer)[filled:])
-        tokens, rows, end = numpy_ops.split_records(buffer, filled, dim, n_wanted - n_read)
+        (filled, (tokens, starts, end)), *_ = run_in_threads(_call, [(read_piece,), *copy], 2)
         if not tokens:
             expected = f"record {n_read + 1:,} of {n:,}: a token, a space and {dim:,} floats"
             got = f"{filled - end:,} bytes, {bytes(buffer[end : min(filled, end + 16)])!r}"
             raise damaged(source.path, source.position - filled + end, expected, got)
-        n_read += len(tokens)
-        found = [token.decode("utf-8", "surrogateescape") for token in tokens]
+        n_read += len(starts)
+        found = _split_tokens(tokens)
         if wanted.keys is not None:
             at = [row for row, key in enumerate(found) if wanted.has(key)]
-            found, rows = [found[row] for row in at], rows[at]
+            found, starts = [found[row] for row in at], starts[at]
         keys += found
-        store.append(rows)
-        buffer[: filled - end] = buffer[end:filled]
-        filled -= end
+        left = buffer[end:filled]
+        copy = [(partial(numpy_ops.take_bytes, buffer, starts, store.add(len(starts))),)]
+        buffer, other = other, buffer
+    run_in_threads(_call, copy, 1)
     if n_wanted == n:
-        _refuse_rest(source, bytes(buffer[:filled]))
+        _refuse_rest(source, bytes(left))
     return keys, store.finish()
+
+
+def _call(work: Callable[[], Any]) -> Any:
+    return work()
+
+
+def _split_tokens(tokens: bytes) -> list[str]:
+    """Return the tokens, of which each has a space behind it, without the newlines before them."""
+    found = tokens.decode("utf-8", "surrogateescape").split(" ")[:-1]
+    return [token.lstrip("\n") for token in found] if b"\n" in tokens else found
 
 
 def _refuse_rest(source: Source, left: bytes) -> None:

@@ -29,7 +29,7 @@ class KeyIndex:
             self._keys = keys
         else:
             self._keys = list(keys.keys if isinstance(keys, Vocabulary) else keys)
-        self._is_text = isinstance(keys, TextKeys) or all(type(key) is str for key in self._keys)
+        self._is_text = isinstance(keys, TextKeys) or set(map(type, self._keys)) <= {str}
         if not self._is_text:
             self._keys = self.vocabulary.keys
         elif not isinstance(keys, TextKeys):

@@ -76,9 +76,12 @@ def test_binary_records_are_split_with_and_without_newlines(between):
     rows = np.arange(6, dtype="<f4").reshape(3, 2)
     records = zip([b"a", b"", b"ccc"], rows, strict=True)
     raw = bytearray(b"".join(key + b" " + row.tobytes() + between for key, row in records))
-    keys, matrix, at = numpy_ops.split_records(raw, len(raw), 2, 3)
-    assert keys == [b"a", b"", b"ccc"]
+    keys, starts, at = numpy_ops.split_records(raw, len(raw), 8, 3)
+    assert keys == b"a " + between + b" " + between + b"ccc "
     assert at == len(raw) - len(between)
+    matrix = np.empty((3, 2), np.float32)
+    numpy_ops.take_bytes(raw, starts, matrix)
     np.testing.assert_array_equal(matrix, rows)
-    assert len(numpy_ops.split_records(raw, len(raw) - 1 - len(between), 2, 3)[0]) == 2
-    assert len(numpy_ops.split_records(raw, len(raw), 2, 1)[0]) == 1
+    assert len(numpy_ops.split_records(raw, len(raw) - 1 - len(between), 8, 3)[1]) == 2
+    assert len(numpy_ops.split_records(raw, len(raw), 8, 1)[1]) == 1
+    assert numpy_ops.split_records(raw, 5, 8, 3)[0] == b""

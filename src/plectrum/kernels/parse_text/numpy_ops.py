@@ -4,6 +4,8 @@ import.
 What is not well-formed (a key with spaces, a blank line, many numbers in exponents) is left to `cpu.py`.
 """
 
+import sys
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -139,34 +141,39 @@ def _last_digits(
 
 
 def split_records(
-    raw: bytearray, stop: int, dim: int, n_wanted: int
-) -> tuple[list[bytes], NDArray[np.float32], int]:
-    """Take whole binary records, ``[NEWLINE ...] key SPACE`` and `dim` little-endian float32, out of
-    ``raw[:stop]``.
+    raw: bytearray, stop: int, width: int, n_wanted: int
+) -> tuple[bytes, NDArray[np.int64], int]:
+    """Find whole binary records, ``[NEWLINE ...] key SPACE`` and `width` bytes, in ``raw[:stop]``.
 
     Returns
     -------
-    keys : list of bytes
-    matrix : (n_records, dim) float32
+    keys : bytes
+        Each with the newlines before it and the space behind it.
+    starts : (n_records,) int64
+        Where the `width` bytes of each begin.
     position : int
-        Where the first record starts that is not whole.
+        Where the first record begins that is not whole.
     """
-    keys: list[bytes] = []
-    starts: list[int] = []
-    at = 0
-    width = 4 * dim
-    while len(keys) < n_wanted:
-        start = at
-        while start < stop and raw[start] == _NEWLINE:
-            start += 1
-        end = raw.find(b" ", start, stop)
-        if end < 0 or end + 1 + width > stop:
+    found: list[int] = []
+    find, add, at, step, last = raw.find, found.append, 0, width + 1, stop - width - 1
+    for _ in range(n_wanted):
+        end = find(b" ", at, stop)
+        if end < 0 or end > last:
             break
-        keys.append(bytes(raw[start:end]))
-        starts.append(end + 1)
-        at = end + 1 + width
-    if not starts:
-        return [], np.empty((0, dim), np.float32), at
-    whole = np.frombuffer(raw, np.uint8, stop)
-    rows = np.lib.stride_tricks.as_strided(whole, (stop - width + 1, width), (1, 1))
-    return keys, rows[np.array(starts)].view("<f4"), at
+        add(end)
+        at = end + step
+    ends = np.array(found, np.int64)
+    starts = np.append(0, ends + step)[:-1]
+    lengths = ends - starts + 1
+    behind = np.cumsum(lengths)
+    places = np.arange(behind[-1] if found else 0) + np.repeat(starts - behind + lengths, lengths)
+    return np.frombuffer(raw, np.uint8, stop)[places].tobytes(), ends + 1, at
+
+
+def take_bytes(raw: bytearray, starts: NDArray[np.int64], rows: NDArray[np.float32]) -> None:
+    """Copy as many bytes as a row has from each of `starts` in `raw` to the rows (n, dim), little-endian."""
+    width = 4 * rows.shape[1]
+    every = np.ndarray(len(raw) - width + 1, f"V{width}", raw, strides=(1,))  # overlapping, not copied
+    rows.view(f"V{width}")[:, 0] = every[starts]
+    if sys.byteorder == "big":
+        rows.byteswap(inplace=True)
