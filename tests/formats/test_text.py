@@ -4,6 +4,7 @@ import lzma
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from plectrum import formats, load
@@ -84,7 +85,11 @@ def test_of_a_key_that_stands_twice_the_first_is_kept(place):
     np.testing.assert_array_equal(record.matrix, [[1, 2], [3, 4]])
 
 
-@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def zstandard(raw):
+    return pa.compress(raw, codec="zstd", asbytes=True)
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zstandard])
 @pytest.mark.parametrize("name", ["word2vec", "word2vec-binary", "glove"])
 def test_compressed_files_are_read_as_they_are(place, compress, name):
     record = Record(

@@ -34,12 +34,20 @@ def sentences(corpus):
 EXPECTED = [line.split() for line in LINES if line.split()]
 
 
-@pytest.mark.parametrize("suffix", ["txt", "gz", "bz2", "xz"])
-def test_a_file_is_read_whatever_it_is_compressed_with(tmp_path, suffix):
-    write = {"txt": open, "gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}[suffix]
+def zstandard(raw):
+    return pa.compress(raw, codec="zstd", asbytes=True)
+
+
+def two_frames(raw):
+    return zstandard(raw[:30]) + zstandard(raw[30:])
+
+
+@pytest.mark.parametrize(
+    "compress", [bytes, gzip.compress, bz2.compress, lzma.compress, zstandard, two_frames]
+)
+def test_a_file_is_read_whatever_it_is_compressed_with(tmp_path, compress):
     path = tmp_path / "text.bin"  # told by content, not by name
-    with write(path, "wb") as file:
-        file.write(TEXT.encode())
+    path.write_bytes(compress(TEXT.encode()))
     corpus = read_corpus(path, min_count=1)
     assert sentences(corpus) == EXPECTED
     assert corpus.n_words == sum(map(len, EXPECTED))
@@ -144,8 +152,14 @@ def test_an_empty_text_and_one_of_rare_words_are_refused(tmp_path):
         read_corpus([["a", "a", "b"]])
 
 
-def test_a_file_that_was_cut_off_is_named(tmp_path):
-    path = tmp_path / "cut.gz"
-    path.write_bytes(gzip.compress(TEXT.encode() * 100)[:60])
-    with pytest.raises(DataError, match=r"cut\.gz.*damaged or cut off"):
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress, zstandard])
+def test_a_file_that_was_cut_off_or_damaged_is_named(tmp_path, compress):
+    path = tmp_path / "cut.bin"
+    whole = compress(np.random.default_rng(0).bytes(50_000))
+    path.write_bytes(whole[:30_000])
+    with pytest.raises(DataError, match=r"cut\.bin.*damaged or cut off"):
         read_corpus(path)
+    for at in (20, 30_000):
+        path.write_bytes(whole[:at] + bytes(8) + whole[at + 8 :])
+        with pytest.raises(DataError):  # what is damaged is found, or no word is frequent
+            read_corpus(path, min_count=100_000)

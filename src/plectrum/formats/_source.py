@@ -9,7 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, cast
 
-from plectrum.errors import OptionalDependencyError
 from plectrum.formats._damage import damaged
 
 _MAGIC_NUMBERS = {
@@ -45,7 +44,7 @@ class Source:
         file.seek(0)
         self.size = self.path.stat().st_size if compression is None else None
         self._file = file
-        self._stream = _decompressing(file, compression)
+        self._stream = decompressing(file, compression)
 
     def read(self, n_bytes: int) -> bytes:
         """Return the next `n_bytes`, fewer only at the end of the file."""
@@ -83,7 +82,8 @@ class Source:
         self._file.close()
 
 
-def _decompressing(file: BinaryIO, compression: str | None) -> BinaryIO:
+def decompressing(file: BinaryIO, compression: str | None) -> BinaryIO:
+    """Return what reads a file's bytes as they were before compression."""
     if compression is None:
         return file
     if compression == "gzip":
@@ -92,11 +92,9 @@ def _decompressing(file: BinaryIO, compression: str | None) -> BinaryIO:
         return cast(BinaryIO, bz2.BZ2File(file))
     if compression == "xz":
         return cast(BinaryIO, lzma.LZMAFile(file))
-    try:
-        import zstandard
-    except ImportError as error:
-        raise OptionalDependencyError("zstandard", "Reading a .zst file") from error
-    return cast(BinaryIO, zstandard.ZstdDecompressor().stream_reader(file))
+    import pyarrow as pa  # has zstd built in, where Python has it from 3.14 on
+
+    return cast(BinaryIO, pa.CompressedInputStream(pa.PythonFile(file, mode="r"), "zstd"))
 
 
 def read_head(path: Path, n_bytes: int) -> bytes:

@@ -1,19 +1,18 @@
 """Where text comes from: plain and compressed files, standard input, columns of Parquet and CSV."""
 
-import bz2
-import gzip
 import lzma
 import os
 import sys
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from plectrum.errors import ArgumentError, DataError, MissingColumnError, OptionalDependencyError
+from plectrum.errors import ArgumentError, DataError, MissingColumnError
+from plectrum.formats._source import compression_of, decompressing
 
 PIECE = 1 << 24  # bytes read at once
-_MAGIC = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstandard"}
 
 
 @contextmanager
@@ -26,55 +25,31 @@ def open_text(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     ------
     FileNotFoundError
         There is no such file.
-    OptionalDependencyError
-        It is compressed with Zstandard, and neither Python (from 3.14) nor a package can read that.
     """
     if os.fspath(path) == "-":
         yield sys.stdin.buffer
         return
     with Path(path).open("rb") as file:
-        first = file.read(6)
+        compression = compression_of(file.read(6))
         file.seek(0)
-        kind = next((kind for magic, kind in _MAGIC.items() if first.startswith(magic)), None)
-        if kind is None:
-            yield file
-            return
-        with _OPENERS[kind](file) as plain:
-            yield plain
-
-
-def _open_zstandard(file: BinaryIO) -> Any:
-    try:
-        from compression import zstd
-
-        return zstd.open(file)
-    except ImportError:
-        pass
-    try:
-        import zstandard
-    except ImportError:
-        raise OptionalDependencyError("zstandard", "reading a file compressed with Zstandard") from None
-    return zstandard.ZstdDecompressor().stream_reader(file, closefd=False)
-
-
-_OPENERS: dict[str, Callable[[BinaryIO], Any]] = {
-    "gzip": gzip.open,
-    "bzip2": bz2.open,
-    "xz": lzma.open,
-    "zstandard": _open_zstandard,
-}
+        plain = decompressing(file, compression)
+        yield plain
+        if plain is not file:
+            plain.close()
 
 
 def read_pieces(path: str | os.PathLike[str]) -> Iterator[bytes]:
     """Yield the bytes of a file in pieces that end where a word ends; a word may be of any length."""
-    try:
-        with open_text(path) as file:
+    with open_text(path) as file:
+        try:
             yield from _whole_words(iter(lambda: file.read(PIECE), b""))
-    except (EOFError, lzma.LZMAError, gzip.BadGzipFile) as error:
-        raise DataError(
-            f"The text of `fit` must be a whole file; {os.fspath(path)!r} is damaged or cut off ({error}). "
-            "Fetch or write it again."
-        ) from error
+        except (EOFError, OSError, lzma.LZMAError, zlib.error) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # the disk's fault
+                raise
+            raise DataError(
+                f"The text of `fit` must be a whole file; {os.fspath(path)!r} is damaged or cut off "
+                f"({error}). Fetch or write it again."
+            ) from error
 
 
 def _whole_words(pieces: Iterator[bytes]) -> Iterator[bytes]:
