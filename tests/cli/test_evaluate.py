@@ -26,6 +26,14 @@ def test_analogies_are_told_from_pairs(vectors, tmp_path):
     assert "capitals" in plectrum("evaluate", vectors, tmp_path / "q.txt").out
 
 
+def test_analogies_are_asked_as_another_program_asks_them(vectors, tmp_path):
+    (tmp_path / "q.txt").write_text("France Paris Italy Rome\n")
+    ask = ("evaluate", vectors, tmp_path / "q.txt", "--json", "--convention")
+    assert json.loads(plectrum(*ask, "gensim").out)["accuracy"] == 1.0
+    assert json.loads(plectrum(*ask, "glove").out)["n_asked"] == 0  # its capitals are other words
+    plectrum(*ask, "gloves").assert_fails(1, "hyperwords")
+
+
 def test_pairs_are_told_from_analogies(vectors, tmp_path):
     lines = ["word 1\tword 2\tmean", "france\tparis\t9", "france\tnorway\t1", "rome\titaly\t8"]
     (tmp_path / "p.tsv").write_text("\n".join(lines))

@@ -21,6 +21,10 @@ def evaluate(
     restrict: Annotated[
         int, typer.Option(min=1, help="Analogies among the most frequent keys only.")
     ] = 30_000,
+    convention: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Analogies as another program asks them: gensim, glove, ..."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Score the vectors in FILE against QUESTIONS."""
@@ -30,7 +34,7 @@ def evaluate(
     if _holds_pairs(Path(questions)):
         result: Any = plectrum.evaluate.word_pairs(vectors, questions)
     else:
-        result = plectrum.evaluate.analogies(vectors, questions, restrict=restrict)
+        result = plectrum.evaluate.analogies(vectors, questions, restrict=restrict, convention=convention)
     if as_json:
         emit_json(asdict(result) if is_dataclass(result) and not isinstance(result, type) else result)
     else:
