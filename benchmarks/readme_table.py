@@ -71,13 +71,13 @@ def words_rows():
             if "training" in ratios and line["note"] is None:  # a note tells why the seconds mean little
                 speeds[(*kind, task["threads"], who)] = line
         if "analogies" in line["results"]["plectrum"]:
-            judged[(*kind, task["learning_rate"], peer)] = line
+            judged[(*kind, task["learning_rate"], task["threads"], peer)] = line
     for (model, architecture, threads, who), line in speeds.items():
         mode = ", deterministic" if who.endswith("deterministic") else ""
         case = f"{model}, {architecture}, {threads} threads{mode}: training"
         yield case, "gensim `corpus_file`", f"{line['ratios'][who]['training']:.1f}x", ""
-    for (model, architecture, rate, peer), line in judged.items():
-        case = f"{model}, {architecture}, rate {rate:g}: scores, seeds: {line['seeds'][1]}"
+    for (model, architecture, rate, threads, peer), line in judged.items():
+        case = f"{model}, {architecture}, {threads} threads, rate {rate:g}: scores, seeds: {line['seeds'][1]}"
         yield case, peer, "", quality_of(line, peer)
 
 
