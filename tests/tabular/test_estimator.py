@@ -273,7 +273,7 @@ def test_warm_start_goes_on_and_takes_in_new_keys():
     model.fit(pd.concat([frame, frame[:20].assign(shop="new")]), np.concatenate([y, y[:20]]))
     assert list(model.vectors_["shop"].keys)[: len(keys)] == keys
     assert "new" in model.vectors_["shop"]
-    assert model.history_[0]["train_loss"] < first_loss / 2
+    assert model.history_[0]["train_loss"] < 0.8 * first_loss
 
 
 def test_held_out_rows_can_be_the_latest_or_whole_groups():
@@ -353,7 +353,7 @@ def test_small_batches_leave_the_number_of_threads_as_it_was():
 
 def test_large_tables_are_stepped_by_rows_to_the_same_numbers(tmp_path, monkeypatch):
     frame, y = make_shop_frame()
-    dense = small(EmbeddingRegressor).fit(frame, y)
+    dense = small(EmbeddingRegressor, weight_averaging=0).fit(frame, y)
     monkeypatch.setattr("plectrum.tabular._fitting._LARGE", 0)
     by_rows = functools.partial(optim.AdamW, dense_below=0)
     monkeypatch.setattr("plectrum.tabular._fitting.optim", types.SimpleNamespace(AdamW=by_rows))

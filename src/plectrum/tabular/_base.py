@@ -17,7 +17,7 @@ from torch import Tensor
 from plectrum import frames
 from plectrum.errors import ArgumentError, DataError, SmallDataWarning, UnseenKeysWarning
 from plectrum.tabular._columns import ColumnPlan, Coverage, overrides_of
-from plectrum.tabular._fitting import NetworkSettings, fit_network
+from plectrum.tabular._fitting import NetworkSettings, are_large, fit_network
 from plectrum.tabular._input import check_lengths, match_columns, read_features
 from plectrum.tabular._losses import RowLoss
 from plectrum.tabular._network import ColumnNetwork, NumberEmbedding, run_network
@@ -289,9 +289,13 @@ class EmbeddingModel(ShowsVectors, BaseEstimator):
             batch_size=batch_size,
             schedule=self.schedule,
             patience=self.patience,
+            averaging=0.0 if self._has_large_tables() else float(self.weight_averaging),
             seed=int(np.random.SeedSequence([self._entropy, number]).generate_state(1)[0]),
             stage="training" if self.n_networks == 1 else f"network {number + 1} of {self.n_networks}",
         )
+
+    def _has_large_tables(self) -> bool:
+        return are_large(column.size for column in self.columns_.tables)
 
     def _set_learned(self, n_train: int, held_out: Rows | None, n_held_out: int | None = None) -> None:
         first = self._fitted[0]

@@ -32,10 +32,9 @@ class EmbeddingClassifier(ClassifierMixin, EmbeddingModel):
     activation : {"relu", "gelu", "silu"}, default "relu"
     normalization : {"batch", "layer", "none"}, default "batch"
         What follows each hidden layer.
-    embedding_dropout, dropout : float in [0, 1), default 0 and 0.1
-        Probability that a number of a looked-up row, or of a hidden layer, is set to 0 in training.
-        With ``normalization="layer"`` and an embedding dropout of 0.1 predictions can be better, but
-        distances between vectors then say less.
+    embedding_dropout, dropout : float in [0, 1), default 0
+        Probability that a number of a looked-up row, or of a hidden layer, is set to 0 in training. An
+        embedding dropout of 0.1 can make predictions better, but distances between vectors then say less.
     epochs : int or "auto", default "auto"
         Passes over the rows: "auto" makes about 1,500 steps, 10 to 100 passes.
     batch_size : int or "auto", default "auto"
@@ -44,6 +43,9 @@ class EmbeddingClassifier(ClassifierMixin, EmbeddingModel):
         Its peak; AdamW takes the steps.
     schedule : {"one-cycle", "cosine", "linear", "constant"}, default "one-cycle"
         How the learning rate goes through the training.
+    weight_averaging : float, default 0.2
+        Half-life, in epochs, of a running average of all weights, which is what is judged and kept; 0 keeps
+        the weights themselves. Left out for tables of more than two million numbers.
     weight_decay : float, default 0.01
         AdamW's decay of the layers.
     table_decay : float, default 0.3
@@ -124,11 +126,12 @@ class EmbeddingClassifier(ClassifierMixin, EmbeddingModel):
         activation: str = "relu",
         normalization: str = "batch",
         embedding_dropout: float = 0.0,
-        dropout: float = 0.1,
+        dropout: float = 0.0,
         epochs: int | str = "auto",
         batch_size: int | str = "auto",
         learning_rate: float = 1e-2,
         schedule: str = "one-cycle",
+        weight_averaging: float = 0.2,
         weight_decay: float = 1e-2,
         table_decay: float = 0.3,
         validation_fraction: float = 0.1,
@@ -158,6 +161,7 @@ class EmbeddingClassifier(ClassifierMixin, EmbeddingModel):
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.schedule = schedule
+        self.weight_averaging = weight_averaging
         self.weight_decay = weight_decay
         self.table_decay = table_decay
         self.validation_fraction = validation_fraction

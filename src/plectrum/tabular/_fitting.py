@@ -1,6 +1,6 @@
 """Training one network of an estimator: from encoded rows to a network and what is known of its making."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,11 @@ class FittedNetwork:
     n_updates: dict[str, np.ndarray]
     moved: dict[str, np.ndarray]
     films: dict[str, Film]
+
+
+def are_large(sizes: Iterable[tuple[int, int]]) -> bool:
+    """Whether tables of these sizes (n_rows, embedding_dim) are trained row by row, not as a whole."""
+    return sum(n_rows * dim for n_rows, dim in sizes) > _LARGE
 
 
 def build_network(columns: ColumnPlan, settings: NetworkSettings) -> ColumnNetwork:
@@ -137,7 +142,7 @@ def _optimizer(network: ColumnNetwork, settings: NetworkSettings) -> torch.optim
         {"params": tables, "weight_decay": settings.table_decay},
     ]
     groups = [group for group in groups if group["params"]]
-    if sum(table.numel() for table in tables) > _LARGE:
+    if are_large((len(table), table.shape[1]) for table in tables):
         return optim.AdamW(groups, lr=settings.learning_rate, fused=True)
     return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
 

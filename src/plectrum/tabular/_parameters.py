@@ -33,11 +33,8 @@ def check_parameters(given: Mapping[str, Any], *, owner: str) -> None:
         value = given[name]
         if value not in (None, "auto") and value < 1:
             raise ArgumentError(f"`{name}` of `{owner}` must be at least 1; got {value!r}. Raise it.")
-    for name in (
-        "epochs",
-        "weight_decay",
-        "table_decay",
-    ):  # no epoch leaves the random start, to be explained
+    for name in ("epochs", "weight_averaging", "weight_decay", "table_decay"):
+        # no epoch leaves the random start, to be explained
         if given[name] != "auto" and given[name] < 0:
             raise ArgumentError(f"`{name}` of `{owner}` must be at least 0; got {given[name]!r}. Raise it.")
     if given["learning_rate"] <= 0:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from plectrum.errors import ArgumentError, RunError
+from plectrum.training._average import WeightAverage
 from plectrum.training._film import FilmRecorder
 from plectrum.training._progress import Epoch, History, ProgressListener, Reporter
 from plectrum.training._schedule import learning_rate_factor
@@ -48,13 +49,15 @@ class Rows:
 class Plan:
     """How to train; `seed` decides everything random, `patience` None means no early stop.
 
-    The best epoch on the held-out rows is kept in either case.
+    The best epoch on the held-out rows is kept in either case. With `averaging` the weights that are judged
+    and kept are a running average, whose half-life is that share of an epoch.
     """
 
     epochs: int
     batch_size: int
     schedule: str = "one-cycle"
     patience: int | None = None
+    averaging: float = 0.0
     seed: int = 0
     stage: str = "training"
 
@@ -188,6 +191,8 @@ class _Training:
     def __post_init__(self) -> None:
         self.edges = batch_edges(len(self.rows), self.plan.batch_size)
         self.n_batches = len(self.edges) - 1
+        half_life = self.plan.averaging * self.n_batches
+        self.average = WeightAverage(self.network, half_life) if half_life else None
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
 
     def run(self, checkpoint: Path | None, reporter: Reporter) -> None:
@@ -199,12 +204,19 @@ class _Training:
             if checkpoint is not None:
                 self.preserve(checkpoint)
             reporter.epoch(epoch)
+        if self.best_weights is None and self.average is not None and self.history.epochs:
+            self.best_weights = self.average.network.state_dict()
         if self.best_weights is not None:
             self.network.load_state_dict(self.best_weights)
         if self.film is not None:
             self.film.finish(best_step=self.history.best_epoch * self.n_batches)
         self._set_learning_rates(1.0)
         self.network.eval()
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network whose weights are judged and kept."""
+        return self.network if self.average is None else self.average.network
 
     def _run_epoch(self, reporter: Reporter) -> Epoch:
         began = time.perf_counter()
@@ -215,7 +227,7 @@ class _Training:
         if self.counter is not None:
             self.counter.count(rows.inputs[0], edges=self.edges)
         train_loss = self._run_batches(rows, (number - 1) * self.n_batches, reporter)
-        valid_loss = None if self.held_out is None else evaluate_loss(self.network, self.held_out, self.loss)
+        valid_loss = None if self.held_out is None else evaluate_loss(self.judged, self.held_out, self.loss)
         self._check_finite(train_loss, valid_loss, number)
         rate = self.optimizer.param_groups[0]["lr"]
         return Epoch(number, train_loss, valid_loss, rate, time.perf_counter() - began)
@@ -237,6 +249,8 @@ class _Training:
             self.optimizer.step()
             total += mean.detach() * (end - start)
             step += 1
+            if self.average is not None:
+                self.average.after_step(step)
             if self.film is not None and step == stop:
                 self.film.after_step(step)
                 stop = self.film.next_stop(step)
@@ -265,7 +279,7 @@ class _Training:
             return
         if history.best_loss is None or done.valid_loss < history.best_loss:
             history.best_epoch, history.best_loss, self.waited = done.epoch, done.valid_loss, 0
-            self.best_weights = {name: x.detach().clone() for name, x in self.network.state_dict().items()}
+            self.best_weights = {name: x.detach().clone() for name, x in self.judged.state_dict().items()}
             return
         self.waited += 1
         if self.plan.patience is not None and self.waited >= self.plan.patience:
@@ -283,6 +297,7 @@ class _Training:
             "random": torch.get_rng_state(),
             "history": asdict(self.history),
             "best_weights": self.best_weights,
+            "average": None if self.average is None else self.average.state_dict(),
             "waited": self.waited,
             "counter": None if self.counter is None else self.counter.state_dict(),
             "film": None if self.film is None else self.film.state_dict(),
@@ -303,6 +318,8 @@ class _Training:
             )
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self._set_learning_rates(1.0)
         torch.set_rng_state(state["random"])
         history = state["history"]
