@@ -157,3 +157,13 @@ def test_one_hot_times_table_equals_the_rows():
     table = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
     ids = torch.tensor([4, 0, 4])
     assert torch.equal(one_hot_times_table(ids, table), table[ids])
+
+
+def test_a_narrow_page_keeps_what_happened_to_each_row_in_sight():
+    page = plectrum.explain(toy_estimator(), *toy_rows(), optimizer="adamw").to_html()
+    moves = page[page.index("What the optimizer does") :]
+    first = moves[moves.index("<tr class=lifted>") :].partition("</tr>")[0]
+    cells = first.split("<td")[1:]
+    assert cells[-1].startswith(">moved")
+    numbers = [cell for cell in cells if "number" in cell]
+    assert ['class="number more"' in cell for cell in numbers] == [False, False, *[True] * (len(numbers) - 2)]

@@ -1,4 +1,6 @@
+import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ import pytest
 from plectrum.errors import ArgumentError, RunError
 from plectrum.report import write_report
 from plectrum.report._page import render
+from plectrum.runs import write_json
 from report.fake_table import make_run_of
 from runs.fake_run import make_fake_run
 
@@ -93,6 +96,31 @@ def test_tables_without_a_target_have_a_page(tmp_path, kind):
     assert 'id="results"' not in page
 
 
+def test_a_run_of_users_and_items_shows_both_tables_and_its_ranking_scores(tmp_path):
+    scores = {"most popular": ("constant", 0.09), "plectrum network": ("network", 0.21)}
+    results = [
+        {"name": name, "role": role, "scores": {"recall@20": s}, "fit_seconds": 1.0, "note": None}
+        for name, (role, s) in scores.items()
+    ]
+    users = make_run_of(
+        tmp_path / "run", [f"u{i}" for i in range(30)], kind="items", name="users", with_target=False
+    )
+    items = make_run_of(
+        tmp_path / "other", [f"i{i}" for i in range(20)], kind="items", name="items", with_target=False
+    )
+    shutil.copy(items.vectors_path("items"), users.folder / "vectors" / "items.parquet")
+    record = json.loads((users.folder / "run.json").read_text())
+    record |= {"results": results, "target": None, "history": [], "film": None}
+    record["columns"].append(items.record["columns"][0] | {"vectors": "vectors/items.parquet"})
+    write_json(users.folder / "run.json", record)
+    page = write_report(users.folder).read_text(encoding="utf-8")
+    assert "Who goes with what" in page
+    assert re.findall(r'data-noun="(\w+)"', page) == ["user", "item"]
+    table = page[page.index('id="results"') :]
+    assert table.index("plectrum network") < table.index("most popular")
+    assert "recall@20 on 100 held-out rows; higher is better" in page
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 5])
 def test_tables_of_few_rows_have_a_page(tmp_path, n):
     run = make_run_of(tmp_path / "run", [f"k{i}" for i in range(n)], n_snapshots=3 if n else 0)
@@ -128,3 +156,20 @@ def test_a_map_by_another_method_says_so_and_goes_without_film_and_axes(tmp_path
 def test_a_table_of_few_rows_keeps_its_places_under_any_method(tmp_path):
     run = make_run_of(tmp_path / "run", [f"k{i}" for i in range(5)])
     assert render(run, map_by="tsne") == render(run)
+
+
+def test_curves_have_their_names_in_wide_and_in_narrow_windows(tmp_path):
+    page = write_report(make_fake_run(tmp_path / "run", levels={"dest": 12})).read_text(encoding="utf-8")
+    learning = page[page.index('id="learning"') : page.index("</section>", page.index('id="learning"'))]
+    for drawing in re.findall(r'<div class="(?:wide|narrow)">(.*?)</svg>', learning, flags=re.S):
+        assert ">training rows<" in drawing
+        assert ">validation rows<" in drawing
+
+
+def test_a_flat_map_that_keeps_few_neighbours_says_how_to_get_another(tmp_path):
+    many = make_run_of(tmp_path / "many", [f"k{i}" for i in range(200)], embedding_dim=40)
+    assert "--map tsne" in render(many)
+    assert "--map tsne" not in render(many, map_by="tsne")
+    assert "--map tsne" not in render(
+        make_run_of(tmp_path / "flat", [f"k{i}" for i in range(200)], embedding_dim=2)
+    )

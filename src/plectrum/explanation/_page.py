@@ -6,6 +6,8 @@ from importlib.resources import files
 from plectrum.explanation._record import Explanation, RowStep
 from plectrum.explanation._story import Story, shown
 
+_MORE = ' class="more"'
+
 
 def render_page(told: Explanation) -> str:
     """Return a whole page that opens from disk."""
@@ -75,7 +77,11 @@ def _table(told: Explanation, story: Story) -> str:
         "up are lifted out."
     )
     more = _paragraph(f"And {n_more:,} rows more.") if n_more else ""
-    return _paragraph(lead) + _grid(head, rows, lifted=[bool(r.lookups) for r in table.rows]) + more
+    return (
+        _paragraph(lead)
+        + _grid(head, rows, lifted=[bool(r.lookups) for r in table.rows], of_vectors=True)
+        + more
+    )
 
 
 def _product(told: Explanation) -> str:
@@ -89,7 +95,7 @@ def _product(told: Explanation) -> str:
             f"The one-hot row of {row.key} has {table.n_rows:,} places: a one at place {row.row}, zeros "
             "elsewhere."
         )
-        + _grid([], rows, lifted=[False, True])
+        + _grid([], rows, lifted=[False, True], of_vectors=True)
         + _paragraph(
             "Both ways were computed for the whole batch; the largest difference is "
             f"{table.lookup_difference:g}. A lookup is that product without the multiplications by zero."
@@ -120,7 +126,11 @@ def _gradients(told: Explanation, story: Story) -> str:
             sums.append(True)
             repeated = repeated or row
     explained = _paragraph(story.sum_rule(repeated)) if repeated else ""
-    return _grid([], rows, lifted=sums) + explained + _paragraph(story.no_other_gradient(told.table))
+    return (
+        _grid([], rows, lifted=sums, of_vectors=True)
+        + explained
+        + _paragraph(story.no_other_gradient(told.table))
+    )
 
 
 def _moves(told: Explanation, story: Story) -> str:
@@ -135,25 +145,51 @@ def _moves(told: Explanation, story: Story) -> str:
     tallies = "".join(f"<li>{_text(story.tally(table))}</li>" for table in told.tables)
     return (
         f"<p><code>{_text(story.update_rule())}</code></p>"
-        + _grid([], rows, lifted=lifted)
+        + _grid([], rows, lifted=lifted, of_vectors=True)
         + f"<ul>{tallies}</ul>"
         + _paragraph(story.lesson())
     )
 
 
-def _grid(head: list[str], rows: list[list[str]], *, lifted: list[bool] | None = None) -> str:
+def _grid(
+    head: list[str], rows: list[list[str]], *, lifted: list[bool] | None = None, of_vectors: bool = False
+) -> str:
+    """Return a table; `of_vectors`: narrow windows leave numbers out from the third on, so that the last
+    cell, which says what happened, is seen.
+    """
     marks = lifted or [False] * len(rows)
-    top = f"<thead><tr>{''.join(f'<th>{_text(cell)}</th>' for cell in head)}</tr></thead>" if head else ""
+    more = _columns_to_spare(rows) if of_vectors else set()
+    top = "".join(f"<th{_MORE if j in more else ''}>{_text(cell)}</th>" for j, cell in enumerate(head))
     body = "".join(
-        f"<tr{' class=lifted' if mark else ''}>{''.join(map(_cell, row))}</tr>"
+        f"<tr{' class=lifted' if mark else ''}>"
+        f"{''.join(_cell(cell, is_more=j in more) for j, cell in enumerate(row))}</tr>"
         for row, mark in zip(rows, marks, strict=True)
     )
-    return f'<div class="scroll"><table>{top}<tbody>{body}</tbody></table></div>'
+    return (
+        f'<div class="scroll"><table{" class=vectors" if of_vectors else ""}>'
+        f"{f'<thead><tr>{top}</tr></thead>' if head else ''}<tbody>{body}</tbody></table></div>"
+    )
 
 
-def _cell(text: str) -> str:
-    is_number = text.lstrip("-").replace(".", "", 1).replace("e-", "", 1).isdigit()
-    return f"<td{' class=number' if is_number else ''}>{_text(text)}</td>"
+def _columns_to_spare(rows: list[list[str]]) -> set[int]:
+    """Return which columns hold the third number of a vector, and those after it."""
+    width = max(map(len, rows), default=0)
+    numeric = [
+        j
+        for j in range(2, width)
+        if all(_is_number(row[j]) or row[j] == "..." for row in rows if j < len(row))
+    ]
+    return set(numeric[2:])
+
+
+def _is_number(text: str) -> bool:
+    return text.lstrip("-").replace(".", "", 1).replace("e-", "", 1).isdigit()
+
+
+def _cell(text: str, *, is_more: bool = False) -> str:
+    names = [name for name, holds in (("number", _is_number(text)), ("more", is_more)) if holds]
+    mark = f' class="{" ".join(names)}"' if names else ""
+    return f"<td{mark}>{_text(text)}</td>"
 
 
 def _paragraph(text: str) -> str:

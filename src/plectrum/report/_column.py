@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from plectrum.report._curves import still_map
+from plectrum.report._curves import still_maps
 from plectrum.report._legible import escape, number
 from plectrum.report._measure import (
     FEW_TIMES,
@@ -17,6 +17,7 @@ from plectrum.report._measure import (
 from plectrum.report._tables import MAPS, Table
 from plectrum.vectors import legible
 
+_LITTLE = 0.15  # of the neighbours, kept by the flat map
 _NOUNS = {"words": "word", "items": "item", "nodes": "node"}
 
 
@@ -49,7 +50,7 @@ def column_section(i: int, table: Table, honesty: Honesty | None, record: Any, p
         f'<section class="column" id="column-{i}" data-noun="{noun}" aria-labelledby="name-{i}">'
         f'<div class="column-head"><h2 id="name-{i}"><bdi>{name}</bdi></h2>{_sizes(table, noun)}</div>'
         f"{_honesty_line(honesty, table, noun)}{_live(i, table, noun)}"
-        f"<noscript>{still_map(table)}{_neighbour_table(table, noun)}</noscript>"
+        f"<noscript>{still_maps(table)}{_neighbour_table(table, noun)}</noscript>"
         f'<div class="notes">{_axes(table, target)}{rare}</div>'
         f'<script type="text/plain" id="packed-{i}">{packed}</script></section>'
     )
@@ -75,7 +76,18 @@ def _honesty_line(honesty: Honesty | None, table: Table, noun: str) -> str:
     near = f"{honesty.k} nearest neighbours" if honesty.k > 1 else "nearest neighbour"
     return (
         f'<p class="honesty">Of each {noun}’s {near} in all dimensions the {map_} keeps '
-        f"<strong>{_percent(honesty.share)}</strong>{rows}; chance would keep {_percent(honesty.chance)}.</p>"
+        f"<strong>{_percent(honesty.share)}</strong>{rows}; chance would keep {_percent(honesty.chance)}."
+        f"{_hint(honesty, table)}</p>"
+    )
+
+
+def _hint(honesty: Honesty, table: Table) -> str:
+    """Return the way to a map that keeps more, where this one keeps little and another is made in minutes."""
+    if table.drawn_by != "pca" or honesty.share > _LITTLE or not 50 <= len(table.labels) <= 20_000:
+        return ""
+    return (
+        ' <span class="muted">A map that bends often keeps more: <code>plectrum report RUN --map tsne</code>.'
+        "</span>"
     )
 
 

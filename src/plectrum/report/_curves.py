@@ -10,8 +10,7 @@ import numpy as np
 from plectrum.report._legible import escape, number
 from plectrum.report._tables import Table
 
-_STILL_ROWS = 300
-_STILL_LABELS = 28
+_LETTER = 8.2  # room that a letter of a still map takes, at 12 pixels
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,8 @@ def loss_curves(history: Sequence[dict[str, Any]], baselines: Sequence[Baseline]
     valid = _points(history, "valid_loss")
     if len(train) < 2:
         return ""
-    height, left, right, top, bottom = (280 if width > 500 else 230), 56, (190 if width > 500 else 14), 14, 34
+    wide = width > 500
+    height, left, right, top, bottom = (280, 56, 190, 14, 34) if wide else (250, 56, 14, 34, 34)
     names = ("training rows", "validation rows") if valid else ("training", "")
     values = [v for _, v in train + valid]
     low, high = min(values), max(values)
@@ -59,7 +59,7 @@ def loss_curves(history: Sequence[dict[str, Any]], baselines: Sequence[Baseline]
         )
     parts += [
         f'<text class="tick" x="{x(epoch):.1f}" y="{height - 12}" text-anchor="middle">{epoch}</text>'
-        for epoch in _whole_ticks(first, last, 9 if width > 500 else 5)
+        for epoch in _whole_ticks(first, last, 9 if wide else 5)
     ]
     ends: list[tuple[float, str, str]] = []
     for line in shown:
@@ -75,7 +75,7 @@ def loss_curves(history: Sequence[dict[str, Any]], baselines: Sequence[Baseline]
             parts.append(f'<polyline class="{kind}" points="{path}"/>')
             ends.append((y(points[-1][1]), f"{kind}-name", name))
     parts += _dots(train, valid, x, y)
-    parts.append(_names_at_the_end(ends, width, right, height) if width > 500 else "")
+    parts.append(_names_at_the_end(ends, width, right, height) if wide else _names_above(ends))
     parts.append("</svg>")
     return "".join(parts)
 
@@ -101,6 +101,19 @@ def _dots(train: list[tuple[float, float]], valid: list[tuple[float, float]], x:
             f"<title>best on validation rows: epoch {number(epoch)}, {number(value, 5)}</title></circle>"
         )
     return parts
+
+
+def _names_above(ends: list[tuple[float, str, str]]) -> str:
+    """Return the names of the curves in one line, where there is no room beside them; baselines as one."""
+    names = [(kind, name) for _, kind, name in ends if kind != "base-name"]
+    if len(names) < len(ends):
+        names.append(("base-name", "- - other models"))
+    places = (12, 112, 222)
+    return "".join(
+        f'<text class="{kind}" x="{at}" y="14">{escape(name)}</text>'
+        for at, (kind, name) in zip(places, names, strict=False)
+        if name
+    )
 
 
 def _names_at_the_end(ends: list[tuple[float, str, str]], width: int, right: int, height: int) -> str:
@@ -144,19 +157,26 @@ def _whole_ticks(first: float, last: float, most: int) -> list[int]:
     return [e for e in range(int(first), int(last) + 1) if e % step == 0 or step == 1]
 
 
-def still_map(table: Table, *, width: int = 720, height: int = 480) -> str:
-    """Return a picture of the map for readers without JavaScript: the rows seen most, some with names."""
-    places = table.places[:_STILL_ROWS].astype(np.float64)
+def still_maps(table: Table) -> str:
+    """Return the map for readers without JavaScript, for wide windows and for narrow ones."""
+    wide = still_map(table, width=860, height=520, n_rows=300, n_labels=34)
+    narrow = still_map(table, width=370, height=330, n_rows=100, n_labels=14)
+    return f'<div class="wide">{wide}</div><div class="narrow">{narrow}</div>'
+
+
+def still_map(table: Table, *, width: int, height: int, n_rows: int, n_labels: int) -> str:
+    """Return a picture of the map: the rows seen most, some with names."""
+    places = table.places[:n_rows].astype(np.float64)
     if len(places) == 0:
         return ""
     low, high = places.min(axis=0), places.max(axis=0)
     middle, scale = (
         (low + high) / 2,
-        min((width - 160) / ((high - low)[0] or 1), (height - 60) / ((high - low)[1] or 1)),
+        min((width - 90) / ((high - low)[0] or 1), (height - 50) / ((high - low)[1] or 1)),
     )
     x = width / 2 + (places[:, 0] - middle[0]) * scale
     y = height / 2 - (places[:, 1] - middle[1]) * scale
-    counts = np.nan_to_num(table.counts[:_STILL_ROWS], nan=1.0)
+    counts = np.nan_to_num(table.counts[:n_rows], nan=1.0)
     radii = 2 + 5 * np.sqrt(counts / (counts.max(initial=0) or 1))
     dots = "".join(
         f'<circle cx="{x[i]:.0f}" cy="{y[i]:.0f}" r="{radii[i]:.1f}">'
@@ -167,10 +187,10 @@ def still_map(table: Table, *, width: int = 720, height: int = 480) -> str:
     names = []
     for i in range(len(x)):
         text = table.labels[i] if len(table.labels[i]) <= 24 else table.labels[i][:23] + "…"
-        left, right = x[i] + radii[i] + 3, x[i] + radii[i] + 3 + 6.6 * len(text)
-        if len(taken) == _STILL_LABELS:
+        left, right = x[i] + radii[i] + 3, x[i] + radii[i] + 3 + _LETTER * len(text)
+        if len(taken) == n_labels:
             break
-        if right < width and all(abs(y[i] - v) > 13 or left > b or right < a for a, b, v in taken):
+        if right < width and all(abs(y[i] - v) > 14 or left > b or right < a for a, b, v in taken):
             taken.append((left, right, y[i]))
             names.append(f'<text x="{left:.0f}" y="{y[i] + 4:.0f}">{escape(text)}</text>')
     return (

@@ -16,7 +16,10 @@ METRICS = {
     "auc": "ROC AUC",
     "poisson": "Poisson deviance",
 }
-_MORE_IS_BETTER = {"accuracy", "r2", "roc_auc", "auc", "f1", "balanced_accuracy", "recall", "ndcg", "map"}
+_MORE_IS_BETTER = {
+    *("accuracy", "r2", "roc_auc", "auc", "f1", "balanced_accuracy"),
+    *("recall", "precision", "ndcg", "map", "mrr", "hits"),
+}
 _OURS = {"network", "vectors"}
 
 
@@ -46,7 +49,7 @@ def opening(record: Any) -> str:
 
 
 def _figures(record: Any) -> str:
-    metric = (record.get("target") or {}).get("metric", "")
+    metric = _metric(record)
     scored = [(r, s) for r in record.get("results", []) if (s := _score(r, metric)) is not None]
     parts = []
     ours = [pair for pair in scored if pair[0]["role"] in _OURS]
@@ -69,9 +72,20 @@ def _figures(record: Any) -> str:
         return ""
     data = record["data"]
     name = escape(METRICS.get(metric, metric))
-    how = "higher" if metric in _MORE_IS_BETTER else "lower"
+    how = "higher" if _more_is_better(metric) else "lower"
     rows = f" on {number(data.get('n_held_out'))} held-out rows" if data.get("n_held_out") else ""
     return f'<dl class="figures">{"".join(parts)}</dl><p class="muted">{name}{rows}; {how} is better.</p>'
+
+
+def _metric(record: Any) -> str:
+    """Return the score that decides: the target's; without a target the first that a result has."""
+    given = (record.get("target") or {}).get("metric")
+    names = (name for result in record.get("results", []) for name in result.get("scores", {}))
+    return str(given or next(names, ""))
+
+
+def _more_is_better(metric: str) -> bool:
+    return metric.partition("@")[0].lower() in _MORE_IS_BETTER  # recall@20 is a recall
 
 
 def _score(result: Any, metric: str) -> float | None:
@@ -80,7 +94,7 @@ def _score(result: Any, metric: str) -> float | None:
 
 
 def _best(scored: list[tuple[Any, float]], metric: str) -> tuple[Any, float]:
-    sign = -1 if metric in _MORE_IS_BETTER else 1
+    sign = -1 if _more_is_better(metric) else 1
     return min(scored, key=lambda pair: sign * pair[1])
 
 
@@ -90,9 +104,9 @@ def results(record: Any) -> str:
     if not found:
         return ""
     names = list(dict.fromkeys(name for r in found for name in r.get("scores", {})))
-    metric = (record.get("target") or {}).get("metric") or (names[0] if names else "")
+    metric = _metric(record)
     names = [metric, *(name for name in names if name not in (metric, "loss"))]
-    sign = -1 if metric in _MORE_IS_BETTER else 1
+    sign = -1 if _more_is_better(metric) else 1
     worst = float("inf")
     ordered = sorted(found, key=lambda r: worst if (s := _score(r, metric)) is None else sign * s)
     longest = max((abs(s) for r in found if (s := _score(r, metric)) is not None), default=1.0) or 1.0

@@ -9,6 +9,7 @@ from plectrum.runs import Run
 EXPLAINED = "explained.json"
 _TIMES = ("not looked up", "looked up once", "looked up twice")
 _SHOWN = 4  # numbers of a vector
+_EXTRA = ' class="extra"'
 
 
 def explained_step(run: Run) -> str:
@@ -31,7 +32,7 @@ def explained_step(run: Run) -> str:
         f"<p>The other {number(elsewhere)} rows of the table got no gradient, and "
         f"{number(table['n_untouched'])} stayed where they were. The loss of {batch} went from "
         f"{number(told['loss_before'])} to {number(told['loss_after'])}.</p>"
-        f'<p class="muted">Proof that the gradient is right: moving number {nudge["position"]} of '
+        f'<p class="muted">Proof that the gradient is right: moving number {nudge["position"] + 1} of '
         f"<bdi>{escape(nudge['key'], longest=40)}</bdi> by ±{nudge['size']:g} changes the loss "
         f"by {_signed(nudge['slope'])} a unit; the gradient says {_signed(nudge['gradient'])}. A row that "
         "occurs twice gets the sum of its gradients. The whole story: <code>plectrum explain</code>.</p>"
@@ -58,9 +59,12 @@ def _batch(told: Any, watched: str) -> str:
     """Return the batch in words, with the row of the table that each example looked up."""
     table = told["focus"]
     cells = list(told["examples"][0]["cells"])
-    heads = "".join(f'<th scope="col"><bdi>{escape(c, longest=30)}</bdi></th>' for c in cells)
+    kept = {watched} if told["kind"] == "columns" else set(cells)  # where there is little room
+    heads = "".join(
+        f'<th scope="col"{"" if c in kept else _EXTRA}><bdi>{escape(c, longest=30)}</bdi></th>' for c in cells
+    )
     lines = "".join(
-        f"<tr>{''.join(_cell(example['cells'][c], watched=c == watched) for c in cells)}"
+        f"<tr>{''.join(_cell(example['cells'][c], c == watched, c in kept) for c in cells)}"
         f'<td class="number">{example["rows"].get(table, "–")}</td>'
         f'<td class="number">{escape(example["prediction"], longest=20)}</td>'
         f'<td class="number">{escape(example["target"], longest=20)}</td></tr>'
@@ -75,8 +79,8 @@ def _batch(told: Any, watched: str) -> str:
     )
 
 
-def _cell(text: str, *, watched: bool) -> str:
-    mark = ' class="watched"' if watched else ""
+def _cell(text: str, is_watched: bool, is_kept: bool) -> str:
+    mark = ' class="watched"' if is_watched else "" if is_kept else _EXTRA
     return f"<td{mark}><bdi>{escape(text, longest=30)}</bdi></td>"
 
 
@@ -91,12 +95,13 @@ def _rows(table: Any) -> str:
         said = _TIMES[times] if times < len(_TIMES) else f"looked up {times} times"
         lines.append(
             f'<tr><th scope="row"><bdi>{escape(row["key"], longest=30)}</bdi><small>{said}</small></th>'
-            f"<td>{_numbers(row['before'], more)}</td><td>{_numbers(row['gradient'], more, signed=True)}</td>"
-            f"<td>{_numbers(row['after'], more)}</td>"
-            f"<td>{escape(', '.join(row['reasons']) or 'untouched')}</td></tr>"
+            f'<td data-name="before">{_numbers(row["before"], more)}</td>'
+            f'<td data-name="gradient">{_numbers(row["gradient"], more, signed=True)}</td>'
+            f'<td data-name="after">{_numbers(row["after"], more)}</td>'
+            f'<td data-name="moved by">{escape(", ".join(row["reasons"]) or "untouched")}</td></tr>'
         )
     return (
-        '<div class="scroll"><table class="batch"><thead><tr><th scope="col">row of</th>'
+        '<div class="scroll"><table class="batch stacks"><thead><tr><th scope="col">row of</th>'
         '<th scope="col">before</th><th scope="col">gradient</th><th scope="col">after</th>'
         '<th scope="col">moved by</th></tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div>"

@@ -122,8 +122,11 @@ class Column {
     this.find("canvas").classList.toggle("over", row >= 0);
     if (row < 0) return;
     const x = view.xs[row], y = view.ys[row], w = tip.offsetWidth, h = tip.offsetHeight;
-    const left = x + 16 + w < view.width ? x + 16 : Math.max(4, x - 16 - w);
-    const top = Math.min(Math.max(4, y - h / 2), Math.max(4, view.height - h - 4));
+    const fits = x + 16 + w < view.width ? x + 16 : x - 16 - w;
+    const beside = fits >= 4;  // else above or below, so that the row itself is seen
+    const left = beside ? fits : Math.min(Math.max(4, x - w / 2), Math.max(4, view.width - w - 4));
+    const aside = y + 18 + h < view.height ? y + 18 : y - 18 - h;
+    const top = Math.min(Math.max(4, beside ? y - h / 2 : aside), Math.max(4, view.height - h - 4));
     tip.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
   }
 
