@@ -94,7 +94,7 @@ def _hint(honesty: Honesty, table: Table) -> str:
 def _percent(share: float) -> str:
     """Return a share with two digits that count."""
     percent = 100 * share
-    return f"{percent:.0f} %" if percent >= 10 or percent == 0 else f"{percent:.2g} %"
+    return f"{percent:.0f}\u00a0%" if percent >= 10 or percent == 0 else f"{percent:.2g}\u00a0%"
 
 
 def _live(i: int, table: Table, noun: str) -> str:

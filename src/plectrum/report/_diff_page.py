@@ -140,14 +140,16 @@ def _movers(t: TableDiff) -> str:
         return ""
 
     lines = "".join(
-        f'<tr><th scope="row"><bdi>{escape(m.label)}</bdi></th><td class="number">{m.moved:.2f}</td>'
-        f'<td class="number">{f"{m.cosine:.2f}".replace("-", "−")}</td>'
-        f'<td class="number">{number(m.count_a)} → {number(m.count_b)}</td>'
-        f"<td>{_listed(m.gained)}</td><td>{_listed(m.lost)}</td></tr>"
+        f'<tr><th scope="row"><bdi>{escape(m.label)}</bdi></th>'
+        f'<td class="number" data-name="moved by">{m.moved:.2f}</td>'
+        f'<td class="number" data-name="cosine">{f"{m.cosine:.2f}".replace("-", "−")}</td>'
+        f'<td class="number" data-name="seen">{number(m.count_a)} → {number(m.count_b)}</td>'
+        f'<td data-name="gained"><span>{_listed(m.gained)}</span></td>'
+        f'<td data-name="lost"><span>{_listed(m.lost)}</span></td></tr>'
         for m in t.movers
     )
     return (
-        '<div class="scroll"><table class="movers"><thead><tr><th scope="col">moved most</th>'
+        '<div class="scroll"><table class="movers stacks"><thead><tr><th scope="col">moved most</th>'
         '<th scope="col" class="number">by</th><th scope="col" class="number">cosine</th>'
         '<th scope="col" class="number">seen</th><th scope="col">neighbours gained</th>'
         f'<th scope="col">neighbours lost</th></tr></thead><tbody>{lines}</tbody></table></div>'
