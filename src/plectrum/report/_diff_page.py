@@ -72,7 +72,8 @@ def _scores(found: RunDiff) -> str:
 
 
 def _table(i: int, t: TableDiff) -> str:
-    agreement = f"<p>{escape(_capital(alignment_sentence(t)))}.</p>" if t.n_shared >= 3 else ""
+    said = escape(_capital(alignment_sentence(t))).replace(" %", "\u00a0%")
+    agreement = f"<p>{said}.</p>" if t.n_shared >= 3 else ""
     return (
         '<section class="column"><div class="column-head">'
         f"<h2><bdi>{escape(t.name, longest=80)}</bdi></h2>"

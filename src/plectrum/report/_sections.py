@@ -21,6 +21,13 @@ _MORE_IS_BETTER = {
     *("recall", "precision", "ndcg", "map", "mrr", "hits"),
 }
 _OURS = {"network", "vectors"}
+_COUNTS_OF_COLUMN = {
+    "n_levels": "levels",
+    "embedding_dim": "numbers each",
+    "n_missing": "missing",
+    "n_rare": "rare",
+    "n_unseen_held_out": "unseen in held-out",
+}
 
 
 def question(record: Any) -> str:
@@ -257,19 +264,18 @@ def columns(record: Any) -> str:
         name = f"<bdi>{escape(c['name'], longest=60)}</bdi>"
         name = f'<a href="#column-{i}">{name}</a>' if c.get("vectors") else name
         cells = "".join(
-            f'<td class="number">{number(c.get(field)) if c.get(field) is not None else "–"}</td>'
-            for field in ("n_levels", "embedding_dim", "n_missing", "n_rare", "n_unseen_held_out")
+            f'<td class="number" data-name="{said}">{number(c.get(field))}</td>'
+            for field, said in _COUNTS_OF_COLUMN.items()
         )
         lines.append(
-            f'<tr><th scope="row">{name}</th><td>{escape(c.get("kind", ""))}'
-            f"<small>{escape(c.get('why') or '', longest=200)}</small></td>{cells}</tr>"
+            f'<tr><th scope="row">{name}</th><td data-name="kind"><span>{escape(c.get("kind", ""))}'
+            f"<small>{escape(c.get('why') or '', longest=200)}</small></span></td>{cells}</tr>"
         )
+    heads = "".join(f'<th scope="col" class="number">{said}</th>' for said in _COUNTS_OF_COLUMN.values())
     return (
-        '<section id="columns"><h2>What each column was taken for</h2><div class="scroll"><table><thead><tr>'
-        '<th scope="col">column</th><th scope="col">kind</th><th scope="col" class="number">levels</th>'
-        '<th scope="col" class="number">numbers each</th><th scope="col" class="number">missing</th>'
-        '<th scope="col" class="number">rare</th>'
-        '<th scope="col" class="number">unseen in held-out</th></tr></thead>'
+        '<section id="columns"><h2>What each column was taken for</h2><div class="scroll">'
+        '<table class="stacks"><thead><tr>'
+        f'<th scope="col">column</th><th scope="col">kind</th>{heads}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div></section>"
     )
 

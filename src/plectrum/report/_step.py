@@ -65,18 +65,24 @@ def _batch(told: Any, watched: str) -> str:
     )
     lines = "".join(
         f"<tr>{''.join(_cell(example['cells'][c], c == watched, c in kept) for c in cells)}"
-        f'<td class="number">{example["rows"].get(table, "–")}</td>'
+        f'<td class="number{_in_columns(told)}">{example["rows"].get(table, "–")}</td>'
         f'<td class="number">{escape(example["prediction"], longest=20)}</td>'
         f'<td class="number">{escape(example["target"], longest=20)}</td></tr>'
         for example in told["examples"]
     )
     target = "in truth" if told["kind"] == "words" else escape(told["target"], longest=30)
     return (
-        f'<div class="scroll"><table class="batch"><thead><tr>{heads}<th scope="col" class="number">row</th>'
+        f'<div class="scroll"><table class="batch"><thead><tr>{heads}'
+        f'<th scope="col" class="number{_in_columns(told)}">row</th>'
         f'<th scope="col" class="number">predicted</th>'
         f'<th scope="col" class="number"><bdi>{target}</bdi></th>'
         f"</tr></thead><tbody>{lines}</tbody></table></div>"
     )
+
+
+def _in_columns(told: Any) -> str:
+    """Return the mark of the row numbers: of words they are all the same, and the first to go."""
+    return " extra" if told["kind"] == "words" else ""
 
 
 def _cell(text: str, is_watched: bool, is_kept: bool) -> str:

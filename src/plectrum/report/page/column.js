@@ -59,6 +59,8 @@ class Column {
   }
 
   pick(row, reveal) {
+    this.view.hovered = -1;  // what the tip says compares with the row that was selected before
+    this.find(".tip").hidden = true;
     this.view.select(row);
     if (reveal && row >= 0) this.view.reveal(row);
     drawCard(this.find(".card"), this.table, row, this.view.near, (other) => this.pick(other, true));
