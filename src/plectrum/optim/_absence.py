@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from typing import Any
 
@@ -9,13 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from plectrum.kernels._threads import run_in_threads
+from plectrum.kernels._team import Body, run_in_team
 from plectrum.kernels.update import torch_ops
 from plectrum.kernels.update._series import AdamSeries, LinearSeries
 from plectrum.rows import Ledger
 
 Group = dict[str, Any]
 ALONE_BELOW = 2**15  # numbers; a second thread costs more than it saves on fewer
+_TURNS = 4  # of each thread: no more than a quarter of its share is waited for at the end
 
 
 def _of_sgd(group: Group) -> str | None:
@@ -83,11 +85,16 @@ def _catch_up_adam(  # noqa: PLR0917
         *(lasts, n, series.start, now, series.history[5, now - series.start], series.moments),
         *(series.middle, series.closed, series.log_decay, series.log1, series.log2, sums, known),
     )
-    tolerance = torch_ops.TOLERANCE.get(table.dtype, torch_ops.TOLERANCE_ELSE)
-    places = (table.data_ptr(), m.data_ptr(), v.data_ptr(), table.shape[1], series.start, now)
-    past = (sums, tolerance, series.history, series.closed, series.log_decay)
-    parts = [(rows, lasts, a, b, *places, *past) for a, b in parts_of(n, table.shape[1])]
-    run_in_threads(kernels.catch_up_adam, parts, torch.get_num_threads())
+    arguments = array(
+        "q",
+        (
+            *(0, rows.ctypes.data, lasts.ctypes.data, n, 0, table.data_ptr(), m.data_ptr(), v.data_ptr()),
+            *(table.shape[1], series.start, now, sums.ctypes.data, len(series.closed)),
+            *(series.history.ctypes.data, series.closed.ctypes.data, series.log_decay.ctypes.data),
+        ),
+    )
+    body = kernels.catch_up_adam_float64 if table.dtype == torch.float64 else kernels.catch_up_adam_float32
+    _run(body, arguments)
 
 
 def _catch_up_sgd(table: Tensor, buffer: Tensor | None, rows: Any, lasts: Any, series: LinearSeries) -> None:
@@ -97,11 +104,18 @@ def _catch_up_sgd(table: Tensor, buffer: Tensor | None, rows: Any, lasts: Any, s
     kind = np.float64 if table.dtype == torch.float64 else np.float32
     matrices = np.ascontiguousarray(series.absence(lasts).reshape(4, n).T.astype(kind))
     at = 0 if buffer is None else buffer.data_ptr()
-    parts = [(rows, a, b, table.data_ptr(), at, dim, matrices) for a, b in parts_of(n, dim)]
-    run_in_threads(kernels.catch_up_sgd, parts, torch.get_num_threads())
+    arguments = array(
+        "q", (0, rows.ctypes.data, matrices.ctypes.data, n, 0, table.data_ptr(), at, 0, dim)
+    )
+    body = kernels.catch_up_sgd_float64 if table.dtype == torch.float64 else kernels.catch_up_sgd_float32
+    _run(body, arguments)
 
 
-def parts_of(n: int, dim: int) -> list[tuple[int, int]]:
-    """Return bounds that share n rows out among the threads; one part where more are not worth waking."""
-    n_parts = torch.get_num_threads() if n * dim >= ALONE_BELOW else 1
-    return [(n * k // n_parts, n * (k + 1) // n_parts) for k in range(n_parts)]
+def _run(body: Body, arguments: array[int]) -> None:
+    """Share the rows out among the threads; one thread where more are not worth waking."""
+    from plectrum.kernels.update import _cpu_absence as kernels
+
+    n = arguments[kernels.N_BEHIND]
+    n_threads = torch.get_num_threads() if n * arguments[kernels.DIM] >= ALONE_BELOW else 1
+    arguments[kernels.N_EACH] = n if n_threads == 1 else -(-n // (_TURNS * n_threads))
+    run_in_team(body, arguments, n_threads)

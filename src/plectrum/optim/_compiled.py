@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from plectrum.errors import RowOutOfRangeError
-from plectrum.kernels._threads import run_in_threads
+from plectrum.kernels._team import run_in_team
 from plectrum.kernels.update._step import Step
 from plectrum.optim._absence import ALONE_BELOW
 
@@ -39,9 +39,7 @@ def update_tables(work: Sequence[Work], step: Step) -> None:
     work = [_with_plain_strides(w) for w in work if w.ids.numel() and w.table.shape[1]]
     if not work:
         return
-    jobs = np.array([_job(w) for w in work], np.int64)
-    rule, numbers = cpu.RULES[step.rule], _numbers(step, work[0].table.dtype)
-    bad = _share_out(jobs, rule, numbers, torch.get_num_threads())
+    bad = _share_out(work, step, torch.get_num_threads())
     if bad >= 0:
         raise _bad_ids(work[bad])
 
@@ -72,11 +70,12 @@ def _with_plain_strides(w: Work) -> Work:
     return w if ids is w.ids and values is w.values else w._replace(ids=ids, values=values)
 
 
-def _numbers(step: Step, dtype: torch.dtype) -> np.ndarray:
+def _numbers(step: Step, dtype: torch.dtype) -> array[float]:
     """Return the hyperparameters in the order of `cpu.step_row`, in the precision of the tables."""
     is_adam = step.rule in {"adam", "adamw"}
-    return np.array(
-        [
+    return array(
+        "d" if dtype == torch.float64 else "f",
+        (
             step.lr / step.correction1 if is_adam else step.lr,
             1 - step.lr * step.weight_decay if step.rule == "adamw" else step.weight_decay,
             step.eps,
@@ -88,24 +87,32 @@ def _numbers(step: Step, dtype: torch.dtype) -> np.ndarray:
             1 - step.beta2,
             1 / step.correction2,
             -1.0 if step.maximize else 1.0,
-        ],
-        np.float64 if dtype == torch.float64 else np.float32,
+        ),
     )
 
 
-def _share_out(jobs: np.ndarray, rule: int, numbers: np.ndarray, n_threads: int) -> int:
+def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> int:
     """Let threads take tables, or parts of tables where there are few; return one with a bad id, or -1."""
     from plectrum.kernels.update import cpu
 
-    if jobs[:, cpu.N_IDS] @ jobs[:, cpu.DIM] < ALONE_BELOW:
+    if sum(w.ids.shape[0] * w.table.shape[1] for w in work) < ALONE_BELOW:
         n_threads = 1
     n_parts = 1
-    while n_threads > 1 and n_parts * len(jobs) < 2 * n_threads:
+    while n_threads > 1 and n_parts * len(work) < 2 * n_threads:
         n_parts *= 2
-    counter = np.zeros(1, np.int64)
-    n_most, dim_most = int(jobs[:, cpu.N_IDS].max()), int(jobs[:, cpu.DIM].max())
-    call = (counter.ctypes.data, jobs, n_parts, rule, numbers, n_most, dim_most)
-    return int(max(run_in_threads(cpu.update_tables, [call] * n_threads, n_threads)))
+    dtype = work[0].table.dtype
+    jobs, numbers = array("q", [number for w in work for number in _job(w)]), _numbers(step, dtype)
+    n_most, dim_most = max(w.ids.shape[0] for w in work), max(w.table.shape[1] for w in work)
+    arguments = array(
+        "q",
+        (
+            *(0, -1, jobs.buffer_info()[0], len(work), n_parts, cpu.RULES[step.rule]),
+            *(numbers.buffer_info()[0], n_most, dim_most),
+        ),
+    )
+    body = cpu.update_tables_float64 if dtype == torch.float64 else cpu.update_tables_float32
+    run_in_team(body, arguments, n_threads)
+    return arguments[cpu.BAD]
 
 
 def _bad_ids(w: Work) -> RowOutOfRangeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import Any, NamedTuple
 
 import torch
@@ -9,11 +10,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from plectrum.errors import RowOutOfRangeError
-from plectrum.kernels._threads import run_in_threads
+from plectrum.kernels._team import run_in_team
 from plectrum.rows._behind import is_compiled
 from plectrum.rows._gradient import RowGradient, may_wait
 
 _ALONE_BELOW = 2**15  # numbers read before a second thread is woken
+_TURNS = 4  # of each thread: no more than a quarter of its share is waited for at the end
 
 
 class Bags(NamedTuple):
@@ -95,15 +97,19 @@ def _pool(table: Tensor, bags: Bags) -> Tensor:
 
     n_bags, dim, n = len(bags.bounds) - 1, table.shape[1], len(bags.ids)
     out = torch.empty((n_bags, dim), dtype=table.dtype)
+    n_threads = torch.get_num_threads() if n * dim >= _ALONE_BELOW else 1
+    n_each = max(1, n_bags if n_threads == 1 else -(-n_bags // (_TURNS * n_threads)))
     scale_at = 0 if bags.scale is None else bags.scale.data_ptr()
-    call = (
-        *(table.data_ptr(), table.shape[0], dim, bags.ids.data_ptr(), n, bags.bounds.numpy(), scale_at),
-        *(bags.mode == "mean", bags.padding, out.numpy(), out.data_ptr()),
+    arguments = array(
+        "q",
+        (
+            *(0, 0, table.data_ptr(), table.shape[0], dim, bags.ids.data_ptr(), n, bags.bounds.data_ptr()),
+            *(scale_at, bags.mode == "mean", bags.padding, out.data_ptr(), n_bags, n_each),
+        ),
     )
-    n_threads = torch.get_num_threads()
-    n_parts = 1 if n * dim < _ALONE_BELOW else 2 * n_threads
-    parts = [(*call, n_bags * k // n_parts, n_bags * (k + 1) // n_parts) for k in range(n_parts)]
-    if max(run_in_threads(cpu.pool_range, parts, n_threads)) >= 0:
+    body = cpu.pool_float64 if table.dtype == torch.float64 else cpu.pool_float32
+    run_in_team(body, arguments, n_threads)
+    if arguments[cpu.IS_BAD]:
         raise _bad_ids(table, bags)
     return out
 

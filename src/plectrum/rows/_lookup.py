@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,12 +12,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from plectrum.errors import RowOutOfRangeError
-from plectrum.kernels._threads import run_in_threads
+from plectrum.kernels._team import run_in_team
 from plectrum.kernels.dispatch import choose
 from plectrum.rows._gradient import RowGradient, may_be_rows, may_wait
 
 _WORTH_IT = 2**18  # numbers of one table that are looked up; below it torch is as fast
 _ALONE_BELOW = 2**18  # bytes that one thread copies before a second is woken
+_TURNS = 4  # of each thread: no more than a quarter of its share is waited for at the end
 
 
 def look_up_each(ids: Tensor, tables: Sequence[Tensor], *, sparse: bool = False) -> Tensor:
@@ -140,22 +142,18 @@ def _gather(ids: Tensor, tables: Sequence[Tensor], dims: Sequence[int], out: Ten
     from plectrum.kernels.gather import cpu
 
     n, size = ids.shape[0], out.element_size()
-    offsets = np.cumsum([0, *dims[:-1]]) * size
     start, (down, across) = ids.data_ptr(), ids.stride()
-    jobs = np.array(
-        [
-            (table.data_ptr(), table.shape[0], dim * size, start + 8 * t * across, down, int(offsets[t]))
-            for t, (table, dim) in enumerate(zip(tables, dims, strict=True))
-        ],
-        np.int64,
+    jobs, offset = array("q"), 0
+    for t, (table, dim) in enumerate(zip(tables, dims, strict=True)):
+        jobs.extend((table.data_ptr(), table.shape[0], dim * size, start + 8 * t * across, down, offset))
+        offset += dim * size
+    n_threads = torch.get_num_threads() if n * offset >= _ALONE_BELOW else 1
+    n_each = max(1, n if n_threads == 1 else -(-n // (_TURNS * n_threads)))
+    arguments = array(
+        "q", (0, -1, jobs.buffer_info()[0], len(tables), out.data_ptr(), offset, n, n_each)
     )
-    row_bytes = out.shape[1] * size
-    n_threads = torch.get_num_threads()
-    n_parts = 1 if n * row_bytes < _ALONE_BELOW else 2 * n_threads
-    parts = [
-        (jobs, out.data_ptr(), row_bytes, n * k // n_parts, n * (k + 1) // n_parts) for k in range(n_parts)
-    ]
-    return max(run_in_threads(cpu.gather_range, parts, n_threads))
+    run_in_team(cpu.gather_in_turns, arguments, n_threads)
+    return arguments[cpu.BAD]
 
 
 def _bad_ids(ids: Tensor, n_rows: int, column: int) -> RowOutOfRangeError:

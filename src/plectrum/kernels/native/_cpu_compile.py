@@ -4,11 +4,13 @@ import hashlib
 import sys
 import warnings
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numba
 from numba.core.caching import FunctionCache
+from numba.core.ccallback import CFunc
 
 _SOURCES = Path(__file__).parents[1]
 
@@ -105,10 +107,50 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
     def decorate(function: Callable[..., Any]) -> Any:
         kernel = numba.njit(nogil=True, **options)(function)
-        try:
-            kernel._cache = _Cache(kernel.py_func)
-        except (RuntimeError, OSError):  # Numba found no folder that can be written
-            kernel._cache = _NoCache()
+        kernel._cache = _cache_of(kernel.py_func)
         return kernel
 
     return decorate
+
+
+def _cache_of(function: Callable[..., Any]) -> _Cache | _NoCache:
+    try:
+        return _Cache(function)
+    except (RuntimeError, OSError):  # Numba found no folder that can be written
+        return _NoCache()
+
+
+class compiled_body:  # noqa: N801 (a decorator)
+    """A function of one int64, the address of its arguments, as machine code that any thread can call.
+
+    It may raise nothing: nobody could hear it. Compiled at the first look at `address`, cached as `compiled`
+    does.
+
+    Examples
+    --------
+    >>> from array import array
+    >>> import numba
+    >>> from plectrum.kernels._team import run_in_team
+    >>> from plectrum.kernels.native._cpu_compile import compiled_body
+    >>> from plectrum.kernels.native._cpu_memory import int64_at
+    >>> @compiled_body
+    ... def double(arguments):
+    ...     numbers = numba.carray(int64_at(arguments), (1,))
+    ...     numbers[0] *= 2
+    >>> numbers = array("q", [21])
+    >>> run_in_team(double, numbers, n_threads=1)
+    >>> numbers[0]
+    42
+    """
+
+    def __init__(self, function: Callable[[int], None]) -> None:
+        self.function = function
+
+    @cached_property
+    def address(self) -> int:
+        """Where the machine code begins."""
+        signature = ((numba.types.int64,), numba.types.void)
+        self._code = CFunc(self.function, signature, locals={}, options={"nopython": True, "nogil": True})
+        self._code._cache = _cache_of(self.function)
+        self._code.compile()
+        return int(self._code.address)

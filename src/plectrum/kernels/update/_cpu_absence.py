@@ -5,19 +5,24 @@
 import math
 
 import numba
+import numpy as np
 
-from plectrum.kernels.native._cpu_compile import compiled
+from plectrum.kernels.native._cpu_compile import compiled, compiled_body
 from plectrum.kernels.native._cpu_memory import (
+    float32_at,
+    float64_at,
     int32_at,
     int64_at,
     pointer_like,
     prefetch,
     prefetch_row_to_write,
+    take_turn,
 )
 
 _AHEAD = 12
 _FLAGS = {"contract", "reassoc", "nsz"}
 N_TERMS = 6
+TOLERANCE_32, TOLERANCE_64 = 1e-7, 1e-11  # as `torch_ops.TOLERANCE`
 # columns of `sums`, one row per last step: M_0 .. M_5 and then
 DECAY, SHRINK1, SHRINK2, MIDDLE, REST = 6, 7, 8, 9, 10
 N_SUMS = 11
@@ -95,13 +100,13 @@ def replay(w, m, v, n, s, now, history, closed, log_decay):
         w[j] *= rest
 
 
-@compiled(fastmath=_FLAGS, error_model="numpy")
+@numba.njit(fastmath=_FLAGS, error_model="numpy")
 def catch_up_adam(
-    rows, lasts, first, end, table, mean, square, dim, start, now, sums, tolerance, history, closed, log_decay
+    rows, lasts, first, end, table, mean, square, dim, start, now, sums, limit, history, closed, log_decay
 ):
     """Bring the rows in [first, end) of `rows` to the present."""
     row_bytes = dim * sums.itemsize
-    limit, one = sums.dtype.type(tolerance), sums.dtype.type(1)
+    one = sums.dtype.type(1)
     for i in range(first, end):
         if i + _AHEAD < end:
             ahead = rows[i + _AHEAD] * row_bytes
@@ -140,7 +145,7 @@ def catch_up_adam(
             v[j] *= shrink2
 
 
-@compiled(fastmath=_FLAGS, error_model="numpy")
+@numba.njit(fastmath=_FLAGS, error_model="numpy")
 def catch_up_sgd(rows, first, end, table, buffer, dim, matrices):
     """Bring the rows in [first, end) of `rows` to the present; `matrices` has shape (n, 4)."""
     row_bytes = dim * matrices.itemsize
@@ -162,6 +167,75 @@ def catch_up_sgd(rows, first, end, table, buffer, dim, matrices):
         else:
             for j in range(dim):
                 w[j] *= ww
+
+
+# arguments of `catch_up_adam_float32` and `catch_up_adam_float64`
+TURN, ROWS, LASTS, N_BEHIND, N_EACH, TABLE, MEAN, SQUARE, DIM, START, NOW = range(11)
+SUMS, N_KEPT, HISTORY, CLOSED, LOG_DECAY = range(11, 16)
+
+
+@numba.njit
+def catch_up_adam_in_turns(arguments, sums, limit):
+    """Bring `N_EACH` rows in turn to the present, until none is left."""
+    a = numba.carray(int64_at(arguments), (16,))
+    n, n_kept = a[N_BEHIND], a[N_KEPT]
+    rows, lasts = numba.carray(int64_at(a[ROWS]), (n,)), numba.carray(int64_at(a[LASTS]), (n,))
+    history = numba.carray(float64_at(a[HISTORY]), (6, n_kept))
+    closed = numba.carray(int64_at(a[CLOSED]), (n_kept,))
+    log_decay = numba.carray(float64_at(a[LOG_DECAY]), (n_kept,))
+    while True:
+        first = take_turn(arguments) * a[N_EACH]
+        if first >= n:
+            return
+        end = min(first + a[N_EACH], n)
+        places = (a[TABLE], a[MEAN], a[SQUARE], a[DIM], a[START], a[NOW])
+        catch_up_adam(rows, lasts, first, end, *places, sums, limit, history, closed, log_decay)
+
+
+@compiled_body
+def catch_up_adam_float32(arguments):
+    """Bring rows to the present, in single precision."""
+    a = numba.carray(int64_at(arguments), (16,))
+    sums = numba.carray(float32_at(a[SUMS]), (a[N_KEPT], N_SUMS))
+    catch_up_adam_in_turns(arguments, sums, np.float32(TOLERANCE_32))
+
+
+@compiled_body
+def catch_up_adam_float64(arguments):
+    """Bring rows to the present, in double precision."""
+    a = numba.carray(int64_at(arguments), (16,))
+    sums = numba.carray(float64_at(a[SUMS]), (a[N_KEPT], N_SUMS))
+    catch_up_adam_in_turns(arguments, sums, TOLERANCE_64)
+
+
+MATRICES, BUFFER = 2, 6  # arguments of `catch_up_sgd_*`: `MATRICES` for `LASTS`, `BUFFER` for `MEAN`
+
+
+@numba.njit
+def catch_up_sgd_in_turns(arguments, matrices):
+    """Bring `N_EACH` rows in turn to the present, until none is left."""
+    a = numba.carray(int64_at(arguments), (9,))
+    rows = numba.carray(int64_at(a[ROWS]), (a[N_BEHIND],))
+    while True:
+        first = take_turn(arguments) * a[N_EACH]
+        if first >= a[N_BEHIND]:
+            return
+        end = min(first + a[N_EACH], a[N_BEHIND])
+        catch_up_sgd(rows, first, end, a[TABLE], a[BUFFER], a[DIM], matrices)
+
+
+@compiled_body
+def catch_up_sgd_float32(arguments):
+    """Bring rows to the present, in single precision."""
+    a = numba.carray(int64_at(arguments), (9,))
+    catch_up_sgd_in_turns(arguments, numba.carray(float32_at(a[MATRICES]), (a[N_BEHIND], 4)))
+
+
+@compiled_body
+def catch_up_sgd_float64(arguments):
+    """Bring rows to the present, in double precision."""
+    a = numba.carray(int64_at(arguments), (9,))
+    catch_up_sgd_in_turns(arguments, numba.carray(float64_at(a[MATRICES]), (a[N_BEHIND], 4)))
 
 
 @compiled()

@@ -12,8 +12,10 @@ import math
 import numba
 import numpy as np
 
-from plectrum.kernels.native._cpu_compile import compiled
+from plectrum.kernels.native._cpu_compile import compiled_body
 from plectrum.kernels.native._cpu_memory import (
+    float32_at,
+    float64_at,
     int32_at,
     int64_at,
     pointer_like,
@@ -196,20 +198,42 @@ def update_rows(job, keys, n_keys, rule, hp, total):
         i = after
 
 
-@compiled()
-def update_tables(counter, jobs, n_parts, rule, hp, n_most, dim_most):
-    """Take parts of tables in turn, until none is left; return the number of a table with a bad id, or -1.
+# arguments of `update_tables`
+TURN, BAD, JOBS, N_JOBS, N_PARTS, RULE, NUMBERS, N_MOST, DIM_MOST = range(9)
+N_NUMBERS = 11
 
-    A row belongs to one part of its table, so that no two threads meet; `n_parts` is a power of two.
+
+@numba.njit
+def update_in_turns(arguments, hp):
+    """Take parts of tables in turn, until none is left; say in `BAD` which table has a bad id.
+
+    A row belongs to one part of its table, so that no two threads meet; `N_PARTS` is a power of two.
     """
-    keys, spare = np.empty(n_most + 1, np.int64), np.empty(n_most + 1, np.int64)
-    counts, total = np.empty(1 << _BITS, np.int64), np.empty(dim_most, hp.dtype)
+    a = numba.carray(int64_at(arguments), (9,))
+    jobs, n_parts = numba.carray(int64_at(a[JOBS]), (a[N_JOBS], N_COLUMNS)), a[N_PARTS]
+    keys, spare = np.empty(a[N_MOST] + 1, np.int64), np.empty(a[N_MOST] + 1, np.int64)
+    counts, total = np.empty(1 << _BITS, np.int64), np.empty(a[DIM_MOST], hp.dtype)
     while True:
-        turn = take_turn(counter)
+        turn = take_turn(arguments)
         table = turn // n_parts
         if table >= len(jobs):
-            return -1
+            return
         which, n = sort_by_row(jobs[table], turn % n_parts, n_parts, keys, spare, counts)
         if which < 0:
-            return table
-        update_rows(jobs[table], spare if which else keys, n, rule, hp, total)
+            a[BAD] = table
+            return
+        update_rows(jobs[table], spare if which else keys, n, a[RULE], hp, total)
+
+
+@compiled_body
+def update_tables_float32(arguments):
+    """Step on the tables of a job, in single precision."""
+    at = numba.carray(int64_at(arguments), (9,))[NUMBERS]
+    update_in_turns(arguments, numba.carray(float32_at(at), (N_NUMBERS,)))
+
+
+@compiled_body
+def update_tables_float64(arguments):
+    """Step on the tables of a job, in double precision."""
+    at = numba.carray(int64_at(arguments), (9,))[NUMBERS]
+    update_in_turns(arguments, numba.carray(float64_at(at), (N_NUMBERS,)))
