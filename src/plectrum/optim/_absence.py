@@ -104,9 +104,7 @@ def _catch_up_sgd(table: Tensor, buffer: Tensor | None, rows: Any, lasts: Any, s
     kind = np.float64 if table.dtype == torch.float64 else np.float32
     matrices = np.ascontiguousarray(series.absence(lasts).reshape(4, n).T.astype(kind))
     at = 0 if buffer is None else buffer.data_ptr()
-    arguments = array(
-        "q", (0, rows.ctypes.data, matrices.ctypes.data, n, 0, table.data_ptr(), at, 0, dim)
-    )
+    arguments = array("q", (0, rows.ctypes.data, matrices.ctypes.data, n, 0, table.data_ptr(), at, 0, dim))
     body = kernels.catch_up_sgd_float64 if table.dtype == torch.float64 else kernels.catch_up_sgd_float32
     _run(body, arguments)
 

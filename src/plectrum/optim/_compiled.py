@@ -34,7 +34,6 @@ def update_tables(work: Sequence[Work], step: Step) -> None:
     Cost: sorts the ids (two or three passes over 8 bytes each), reads each gradient once, reads and writes
     each distinct row and its state once. Extra memory: 16 bytes per id.
     """
-    from plectrum.kernels.update import cpu
 
     work = [_with_plain_strides(w) for w in work if w.ids.numel() and w.table.shape[1]]
     if not work:

@@ -18,6 +18,7 @@ from plectrum.rows._gradient import RowGradient, may_be_rows, may_wait
 
 _WORTH_IT = 2**18  # numbers of one table that are looked up; below it torch is as fast
 _ALONE_BELOW = 2**18  # bytes that one thread copies before a second is woken
+_STREAMED_FROM = 2**24  # bytes: an output that caches will not keep is written past them
 _TURNS = 4  # of each thread: no more than a quarter of its share is waited for at the end
 
 
@@ -149,8 +150,10 @@ def _gather(ids: Tensor, tables: Sequence[Tensor], dims: Sequence[int], out: Ten
         offset += dim * size
     n_threads = torch.get_num_threads() if n * offset >= _ALONE_BELOW else 1
     n_each = max(1, n if n_threads == 1 else -(-n // (_TURNS * n_threads)))
+    is_streamed = n * offset >= _STREAMED_FROM and all(dim * size % 64 == 0 for dim in dims)
+    is_streamed = is_streamed and out.data_ptr() % 64 == 0
     arguments = array(
-        "q", (0, -1, jobs.buffer_info()[0], len(tables), out.data_ptr(), offset, n, n_each)
+        "q", (0, -1, jobs.buffer_info()[0], len(tables), out.data_ptr(), offset, n, n_each, is_streamed)
     )
     run_in_team(cpu.gather_in_turns, arguments, n_threads)
     return arguments[cpu.BAD]

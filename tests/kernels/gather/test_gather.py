@@ -41,6 +41,16 @@ def test_bytes_are_copied_whatever_they_mean(dtype):
     assert torch.equal(compiled([table], ids)[1], table[ids[:, 0]])
 
 
+@pytest.mark.parametrize("dim", [16, 48, 64, 128])
+def test_an_output_too_large_for_caches_has_the_same_bytes(dim, monkeypatch):
+    monkeypatch.setattr("plectrum.rows._lookup._STREAMED_FROM", 0)
+    tables = [torch.randn(50, dim), torch.randn(70, 2 * dim)]
+    ids = torch.randint(0, 50, (3000, 2))
+    bad, found = compiled(tables, ids)
+    assert bad == -1
+    assert torch.equal(found, torch_ops.gather_forward(tables, ids))
+
+
 def test_the_gradients_of_the_parts_are_views():
     gradient = np.arange(12.0).reshape(2, 6)
     left, right = reference.gather_backward(gradient, [2, 4])

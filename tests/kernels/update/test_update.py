@@ -143,6 +143,17 @@ def test_any_shape_follows_the_reference(n, n_rows, dim, name, seed):
     np.testing.assert_allclose(mine.numpy(), table, atol=1e-10)
 
 
+@pytest.mark.parametrize("dim", [7, 64, 20_000])
+def test_more_rows_than_one_block_holds_are_all_stepped_on(dim):
+    rng = np.random.default_rng(0)
+    n = 1500 if dim < 1000 else 20
+    table, ids = rng.normal(size=(n, dim)), rng.integers(0, n, 2 * n)
+    values, mine = rng.normal(size=(2 * n, dim)), torch.from_numpy(table.copy())
+    update_compiled([mine], [[None]], [ids], [values], STEPS["sgd"])
+    reference.update(table, [None], ids, values, STEPS["sgd"])
+    np.testing.assert_allclose(mine.numpy(), table, atol=1e-12)
+
+
 def test_gradients_may_be_strided_and_stand_in_bags():
     rng = np.random.default_rng(0)
     wide = torch.from_numpy(rng.normal(size=(10, 24)))

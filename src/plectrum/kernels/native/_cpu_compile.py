@@ -150,7 +150,9 @@ class compiled_body:  # noqa: N801 (a decorator)
     def address(self) -> int:
         """Where the machine code begins."""
         signature = ((numba.types.int64,), numba.types.void)
-        self._code = CFunc(self.function, signature, locals={}, options={"nopython": True, "nogil": True})
+        self._code: Any = CFunc(
+            self.function, signature, locals={}, options={"nopython": True, "nogil": True}
+        )
         self._code._cache = _cache_of(self.function)
         self._code.compile()
         return int(self._code.address)

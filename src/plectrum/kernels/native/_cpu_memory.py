@@ -7,7 +7,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-_READ, _WRITE, _NEAR, _DATA = 0, 1, 3, 1
+_READ, _WRITE, _NEAR, _NEXT, _DATA = 0, 1, 3, 2, 1  # _NEXT: the second cache and no nearer
 
 
 @intrinsic
@@ -40,7 +40,7 @@ int32_at = _define_pointer_to(types.int32)
 int64_at = _define_pointer_to(types.int64)
 
 
-def _emit_prefetch(builder: Any, address: Any, for_write: int) -> None:
+def _emit_prefetch(builder: Any, address: Any, for_write: int, level: int = _NEAR) -> None:
     i32, pointer = ir.IntType(32), ir.PointerType(ir.IntType(8))
     name = "llvm.prefetch.p0"
     module = builder.module
@@ -48,7 +48,7 @@ def _emit_prefetch(builder: Any, address: Any, for_write: int) -> None:
         module, ir.FunctionType(ir.VoidType(), [pointer, i32, i32, i32]), name
     )
     place = builder.inttoptr(address, pointer)
-    builder.call(function, [place, i32(for_write), i32(_NEAR), i32(_DATA)])
+    builder.call(function, [place, i32(for_write), i32(level), i32(_DATA)])
 
 
 @intrinsic
@@ -71,6 +71,24 @@ def prefetch_to_write(typing_context: Any, address: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64), generate
+
+
+@intrinsic
+def prefetch_early(typing_context: Any, address: Any) -> Any:
+    """Ask for the cache line at `address`, for the second cache: it will be used some time later."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _emit_prefetch(builder, arguments[0], _READ, _NEXT)
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
+@numba.njit(inline="always")
+def prefetch_row_early(address: Any, n_bytes: Any) -> None:
+    """Ask for every cache line of a row, to be kept in the second cache."""
+    for k in range(0, n_bytes, 64):
+        prefetch_early(address + k)  # type: ignore[call-arg]
 
 
 @numba.njit(inline="always")
@@ -103,6 +121,47 @@ def copy_bytes(typing_context: Any, to: Any, source: Any, n_bytes: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.int64), generate
+
+
+_LINE = 64  # bytes
+
+
+def _define_copy_of_a_line(is_streamed: bool) -> Any:
+    @intrinsic
+    def copy_line(typing_context: Any, to: Any, source: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            pointer = ir.PointerType(ir.VectorType(ir.IntType(8), _LINE))
+            to_, source_ = (builder.inttoptr(a, pointer) for a in arguments)
+            line = builder.load(source_, align=1)
+            store = builder.store(line, to_, align=_LINE if is_streamed else 1)
+            if is_streamed:
+                store.set_metadata("nontemporal", builder.module.add_metadata([ir.IntType(32)(1)]))
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64), generate
+
+    return copy_line
+
+
+copy_line = _define_copy_of_a_line(is_streamed=False)  # 64 bytes from the second address to the first
+stream_line = _define_copy_of_a_line(is_streamed=True)  # past the caches; the first must be a multiple of 64
+
+
+@numba.njit(inline="always")
+def copy_row(to: Any, source: Any, n_bytes: Any) -> None:
+    """Copy a row; for the few lines of one this is quicker than a call of the system's `memcpy`."""
+    whole = n_bytes // _LINE * _LINE
+    for k in range(0, whole, _LINE):
+        copy_line(to + k, source + k)
+    if whole != n_bytes:
+        copy_bytes(to + whole, source + whole, n_bytes - whole)  # type: ignore[call-arg]
+
+
+@numba.njit(inline="always")
+def stream_row(to: Any, source: Any, n_bytes: Any) -> None:
+    """Copy a row past the caches; `to` and `n_bytes` must be multiples of 64."""
+    for k in range(0, n_bytes, _LINE):
+        stream_line(to + k, source + k)
 
 
 @intrinsic

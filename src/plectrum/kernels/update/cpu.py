@@ -20,6 +20,7 @@ from plectrum.kernels.native._cpu_memory import (
     int64_at,
     pointer_like,
     prefetch_row,
+    prefetch_row_early,
     prefetch_row_to_write,
     take_turn,
 )
@@ -36,6 +37,7 @@ RULES = {"sgd": 0, "adagrad": 1, "rowwise_adagrad": 2, "adam": 3, "adamw": 4}
 _SGD, _ADAGRAD, _ROWWISE, _ADAM, _ADAMW = 0, 1, 2, 3, 4
 
 _AHEAD = 12  # rows ahead for which memory is asked
+_BLOCK, _BLOCK_BYTES = 256, 2**16  # rows whose gradients are summed before any of them is stepped on
 _BITS = 11  # of the row sorted by in one pass
 _POSITION = 0xFFFFFFFF
 _FLAGS = {"contract", "reassoc", "nsz"}  # let sums over a row be vectorised; no other freedom
@@ -87,22 +89,23 @@ def sort_by_row(job, part, n_parts, keys, spare, counts):
 @numba.njit(fastmath=_FLAGS, error_model="numpy", forceinline=True)
 def step_row(rule, w, s1, s2, g, n, hp):
     """Take one step on one row, in place; `hp` holds the numbers that `hyperparameters` lays out."""
-    lr, decay, eps = hp[0], hp[1], hp[2]
+    lr, decay, eps, momentum, undamped = hp[0], hp[1], hp[2], hp[5], hp[6]
+    new1, keep2, new2, correction = hp[3], hp[4], hp[8], hp[9]
     if rule == _SGD:
-        if hp[5] == 0:  # no momentum
+        if momentum == 0:  # no momentum
             for j in range(n):
                 w[j] -= lr * (g[j] + decay * w[j])
         elif hp[7] == 0:
             for j in range(n):
-                b = hp[5] * s1[j] + hp[6] * (g[j] + decay * w[j])
+                b = momentum * s1[j] + undamped * (g[j] + decay * w[j])
                 s1[j] = b
                 w[j] -= lr * b
         else:
             for j in range(n):
                 d = g[j] + decay * w[j]
-                b = hp[5] * s1[j] + hp[6] * d
+                b = momentum * s1[j] + undamped * d
                 s1[j] = b
-                w[j] -= lr * (d + hp[5] * b)
+                w[j] -= lr * (d + momentum * b)
     elif rule == _ADAGRAD:
         for j in range(n):
             d = g[j] + decay * w[j]
@@ -122,80 +125,98 @@ def step_row(rule, w, s1, s2, g, n, hp):
     elif rule == _ADAM:
         for j in range(n):
             d = g[j] + decay * w[j]
-            m = s1[j] + hp[3] * (d - s1[j])
-            v = hp[4] * s2[j] + hp[8] * d * d
+            m = s1[j] + new1 * (d - s1[j])
+            v = keep2 * s2[j] + new2 * d * d
             s1[j] = m
             s2[j] = v
-            w[j] -= lr * m / (math.sqrt(v) * hp[9] + eps)
+            w[j] -= lr * m / (math.sqrt(v) * correction + eps)
     else:
         for j in range(n):
             d = g[j]
-            m = s1[j] + hp[3] * (d - s1[j])
-            v = hp[4] * s2[j] + hp[8] * d * d
+            m = s1[j] + new1 * (d - s1[j])
+            v = keep2 * s2[j] + new2 * d * d
             s1[j] = m
             s2[j] = v
-            w[j] = decay * w[j] - lr * m / (math.sqrt(v) * hp[9] + eps)
+            w[j] = decay * w[j] - lr * m / (math.sqrt(v) * correction + eps)
 
 
 @numba.njit(fastmath=_FLAGS, error_model="numpy")
-def update_rows(job, keys, n_keys, rule, hp, total):
-    """Step on the rows of the first `n_keys` keys; `total` is room for one row."""
-    dim = job[DIM]
-    size = hp.itemsize
-    row_bytes = dim * size
-    state_dim = 1 if rule == _ROWWISE else dim
-    state_bytes = state_dim * size
-    table, state1, state2 = job[TABLE], job[STATE1], job[STATE2]
-    values, stride, bag_of, scale = job[VALUES], job[VALUE_STRIDE], job[BAG_OF], job[SCALE]
+def sum_up(job, keys, i, n_keys, n_rows, hp, rows, gradients, sums):
+    """Note the next `n_rows` rows at most, and where each one's gradient stands; sum it in `sums` if need be.
+
+    Returns how many rows there are, and the first key that is left.
+    """
+    dim, sign = job[DIM], hp[10]
+    row_bytes = dim * hp.itemsize
+    table, values, stride, bag_of, scale = job[TABLE], job[VALUES], job[VALUE_STRIDE], job[BAG_OF], job[SCALE]
     bags = numba.carray(int64_at(bag_of), (1,))
     scales = numba.carray(pointer_like(scale, hp), (1,))
-    last = numba.carray(int32_at(job[LAST]), (1,))
-    sign = hp[10]
-    i = 0
-    while i < n_keys:
-        row = keys[i] >> 32
-        place = keys[i] & _POSITION
-        if i + _AHEAD < n_keys:
-            ahead = keys[i + _AHEAD]
-            row_ahead, place_ahead = ahead >> 32, ahead & _POSITION
-            if bag_of:
-                place_ahead = bags[place_ahead]
-            prefetch_row(values + place_ahead * stride, row_bytes)
-            prefetch_row_to_write(table + row_ahead * row_bytes, row_bytes)
-            if state1:
-                prefetch_row_to_write(state1 + row_ahead * state_bytes, state_bytes)
-            if state2:
-                prefetch_row_to_write(state2 + row_ahead * row_bytes, row_bytes)
-        w = numba.carray(pointer_like(table + row * row_bytes, hp), (dim,))
-        s1 = numba.carray(pointer_like(state1 + row * state_bytes, hp), (state_dim,))
-        s2 = numba.carray(pointer_like(state2 + row * row_bytes, hp), (dim,))
-        if bag_of:
-            where = bags[place]
+    as_it_is = sign == 1 and not scale
+    count = 0
+    while i < n_keys and count < n_rows:
+        row, after = keys[i] >> 32, i + 1
+        rows[count] = row
+        prefetch_row_early(table + row * row_bytes, row_bytes)
+        if as_it_is and (after == n_keys or keys[after] >> 32 != row):
+            place = keys[i] & _POSITION
+            gradients[count] = values + (bags[place] if bag_of else place) * stride
         else:
-            where = place
-        g = numba.carray(pointer_like(values + where * stride, hp), (dim,))
-        after = i + 1
-        if (after == n_keys or keys[after] >> 32 != row) and sign == 1 and not scale:
-            step_row(rule, w, s1, s2, g, dim, hp)
-        else:
-            factor = sign * scales[place] if scale else sign
+            total = sums[count * dim : (count + 1) * dim]
             for j in range(dim):
-                total[j] = factor * g[j]
+                total[j] = 0
+            after = i
             while after < n_keys and keys[after] >> 32 == row:
+                if after + _AHEAD < n_keys:
+                    ahead = keys[after + _AHEAD] & _POSITION
+                    prefetch_row(values + (bags[ahead] if bag_of else ahead) * stride, row_bytes)
                 place = keys[after] & _POSITION
-                if bag_of:
-                    where = bags[place]
-                else:
-                    where = place
-                g = numba.carray(pointer_like(values + where * stride, hp), (dim,))
+                g_at = values + (bags[place] if bag_of else place) * stride
+                g = numba.carray(pointer_like(g_at, hp), (dim,))
                 factor = sign * scales[place] if scale else sign
                 for j in range(dim):
                     total[j] += factor * g[j]
                 after += 1
-            step_row(rule, w, s1, s2, total, dim, hp)
-        if job[LAST]:
-            last[row] = job[NOW]
+            gradients[count] = total.ctypes.data
+        count += 1
         i = after
+    return count, i
+
+
+@numba.njit(fastmath=_FLAGS, error_model="numpy")
+def step_rows(job, rows, gradients, n, rule, hp):
+    """Step on n rows by their gradients; nothing here depends on what the rows are, so that reads overlap."""
+    dim = job[DIM]
+    row_bytes, state_dim = dim * hp.itemsize, 1 if rule == _ROWWISE else dim
+    state_bytes = state_dim * hp.itemsize
+    table, state1, state2 = job[TABLE], job[STATE1], job[STATE2]
+    for k in range(n):
+        if k + _AHEAD < n:
+            row = rows[k + _AHEAD]
+            prefetch_row(gradients[k + _AHEAD], row_bytes)
+            prefetch_row_to_write(table + row * row_bytes, row_bytes)
+            if state1:
+                prefetch_row_to_write(state1 + row * state_bytes, state_bytes)
+            if state2:
+                prefetch_row_to_write(state2 + row * row_bytes, row_bytes)
+        row = rows[k]
+        w = numba.carray(pointer_like(table + row * row_bytes, hp), (dim,))
+        s1 = numba.carray(pointer_like(state1 + row * state_bytes, hp), (state_dim,))
+        s2 = numba.carray(pointer_like(state2 + row * row_bytes, hp), (dim,))
+        g = numba.carray(pointer_like(gradients[k], hp), (dim,))
+        step_row(rule, w, s1, s2, g, dim, hp)
+    if job[LAST]:
+        last = numba.carray(int32_at(job[LAST]), (1,))
+        for k in range(n):
+            last[rows[k]] = job[NOW]
+
+
+@numba.njit
+def update_rows(job, keys, n_keys, rule, hp, rows, gradients, sums):
+    """Step on the rows of the first `n_keys` keys, a block at a time."""
+    at_once, i = min(len(rows), len(sums) // job[DIM]), 0
+    while i < n_keys:
+        n, i = sum_up(job, keys, i, n_keys, at_once, hp, rows, gradients, sums)
+        step_rows(job, rows, gradients, n, rule, hp)
 
 
 # arguments of `update_tables`
@@ -212,7 +233,12 @@ def update_in_turns(arguments, hp):
     a = numba.carray(int64_at(arguments), (9,))
     jobs, n_parts = numba.carray(int64_at(a[JOBS]), (a[N_JOBS], N_COLUMNS)), a[N_PARTS]
     keys, spare = np.empty(a[N_MOST] + 1, np.int64), np.empty(a[N_MOST] + 1, np.int64)
-    counts, total = np.empty(1 << _BITS, np.int64), np.empty(a[DIM_MOST], hp.dtype)
+    counts, rows, gradients = (
+        np.empty(1 << _BITS, np.int64),
+        np.empty(_BLOCK, np.int64),
+        np.empty(_BLOCK, np.int64),
+    )
+    sums = np.empty(max(_BLOCK_BYTES // hp.itemsize, a[DIM_MOST]), hp.dtype)
     while True:
         turn = take_turn(arguments)
         table = turn // n_parts
@@ -222,7 +248,7 @@ def update_in_turns(arguments, hp):
         if which < 0:
             a[BAD] = table
             return
-        update_rows(jobs[table], spare if which else keys, n, a[RULE], hp, total)
+        update_rows(jobs[table], spare if which else keys, n, a[RULE], hp, rows, gradients, sums)
 
 
 @compiled_body
