@@ -150,9 +150,8 @@ class compiled_body:  # noqa: N801 (a decorator)
     def address(self) -> int:
         """Where the machine code begins."""
         signature = ((numba.types.int64,), numba.types.void)
-        self._code: Any = CFunc(
-            self.function, signature, locals={}, options={"nopython": True, "nogil": True}
-        )
-        self._code._cache = _cache_of(self.function)
-        self._code.compile()
-        return int(self._code.address)
+        code: Any = CFunc(self.function, signature, locals={}, options={"nopython": True, "nogil": True})
+        code._cache = _cache_of(self.function)
+        code.compile()
+        self._code = code  # the machine code lives as long as this
+        return int(code.address)
