@@ -38,7 +38,7 @@ class EmbeddingRegressor(RegressorMixin, EmbeddingModel):
     epochs : int or "auto", default "auto"
         Passes over the rows: "auto" makes about 1,500 steps, 10 to 100 passes.
     batch_size : int or "auto", default "auto"
-        Rows a step: "auto" makes about 200 steps a pass, of 16 to 1,024 rows.
+        Rows a step: "auto" makes about 100 steps a pass, of 16 to 1,024 rows.
     learning_rate : float, default 0.01
         Its peak; AdamW takes the steps.
     schedule : {"one-cycle", "cosine", "linear", "constant"}, default "one-cycle"

@@ -66,14 +66,14 @@ def _check_dim(dim: Any, owner: str, name: str | None) -> None:
 
 
 def default_batch_size(n_rows: int) -> int:
-    """Return a power of two between 16 and 1024 that gives about 200 steps an epoch.
+    """Return a power of two between 16 and 1024 that gives about 100 steps an epoch.
 
     Examples
     --------
     >>> [default_batch_size(n) for n in (30, 1000, 30_000, 300_000)]
-    [16, 16, 128, 1024]
+    [16, 16, 256, 1024]
     """
-    return int(2 ** np.clip(np.rint(np.log2(max(n_rows, 1) / 200)), 4, 10))
+    return int(2 ** np.clip(np.rint(np.log2(max(n_rows, 1) / 100)), 4, 10))
 
 
 def default_epochs(n_rows: int, batch_size: int) -> int:
