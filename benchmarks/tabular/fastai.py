@@ -218,7 +218,7 @@ def summarise(name, rows):
     print(
         f"{name}, {len(rows)} seeds: test loss ours {ours:.5f}, fastai {fastai:.5f}; difference {mean:+.5f} "
         f"+- {error:.5f} (standard error).\nfastai's final validation loss: reached in {len(reached)} of "
-        f"{len(rows)} seeds, in {in_words(wall)} of its wall clock and {in_words(cpu)} of its processor time; "
+        f"{len(rows)} seeds, in {in_words(wall)} of its wall clock, {in_words(cpu)} of its processor time; "
         f"in the mean over the seeds {share_of_mean_curve(rows)} of its processor time"
     )
 

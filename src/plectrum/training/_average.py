@@ -1,13 +1,14 @@
 """The running average of the weights: where a training stands, without the noise of its last steps."""
 
+import copy
+import itertools
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 _MOST_STEPS_BETWEEN = 4  # an average over a hundred steps loses nothing by looking at every fourth
+_COUNT = "n_averaged"
 
 
 class WeightAverage:
@@ -33,35 +34,37 @@ class WeightAverage:
     """
 
     def __init__(self, network: nn.Module, half_life: float) -> None:
-        self._network = network
         self._stride = min(max(1, int(half_life / 8)), _MOST_STEPS_BETWEEN)
         self._decay = 0.5 ** (self._stride / half_life)
-        self._averaged = AveragedModel(network, multi_avg_fn=self._mix, use_buffers=True)
-
-    @property
-    def network(self) -> nn.Module:
-        """A network of the averaged weights."""
-        module: nn.Module = self._averaged.module
-        return module
-
-    def after_step(self, step: int) -> None:
-        """Take the weights into account, when it is their turn; `step` counts from 1."""
-        if step % self._stride == 0 or step == 1:
-            self._averaged.update_parameters(self._network)
+        self._n_averaged = torch.zeros((), dtype=torch.int64)
+        self.network = copy.deepcopy(network)  # of the averaged weights
+        pairs = list(zip(_tensors(self.network), _tensors(network), strict=True))
+        self._averaged = [mine for mine, _ in pairs if mine.is_floating_point()]
+        self._current = [theirs for mine, theirs in pairs if mine.is_floating_point()]
+        self._counters = [(mine, theirs) for mine, theirs in pairs if not mine.is_floating_point()]
 
     @torch.no_grad()
-    def _mix(self, averaged: Any, current: Any, n_averaged: Any) -> None:
-        share = max(1.0 - self._decay, 2.0 / (float(n_averaged) + 2.0))
-        for old, new in zip(averaged, current, strict=True):
-            if old.is_floating_point():
-                old.lerp_(new, share)
-            else:
-                old.copy_(new)
+    def after_step(self, step: int) -> None:
+        """Take the weights into account, when it is their turn; `step` counts from 1."""
+        if step % self._stride and step > 1:
+            return
+        n = int(self._n_averaged)
+        share = max(1.0 - self._decay, 2.0 / (n + 2.0))  # all of the first step
+        torch._foreach_lerp_(self._averaged, self._current, share)
+        for mine, theirs in self._counters:
+            mine.copy_(theirs)
+        self._n_averaged += 1
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return what is needed to go on averaging."""
-        return dict(self._averaged.state_dict())
+        return {**self.network.state_dict(), _COUNT: self._n_averaged}
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Go on from what :meth:`state_dict` gave."""
-        self._averaged.load_state_dict(dict(state))
+        self.network.load_state_dict({name: x for name, x in state.items() if name != _COUNT})
+        self._n_averaged = state[_COUNT].clone()
+
+
+def _tensors(network: nn.Module) -> list[Tensor]:
+    """The weights and running statistics, live."""
+    return [x.detach() for x in itertools.chain(network.parameters(), network.buffers())]
