@@ -65,6 +65,7 @@ def test_a_step_starts_from_what_a_run_of_words_learned(tmp_path):
     assert record["tables"][0]["rows"][0]["key"] == "queen"
     assert 'id="step"' in (run / "report.html").read_text(encoding="utf-8")
     plectrum("explain", file, "--step", "trained").assert_fails(1, "--run")
+    plectrum("explain", "--run", run).assert_fails(1, "FILE", "--run")
 
 
 @pytest.mark.filterwarnings("ignore::plectrum.errors.SmallDataWarning")
@@ -78,3 +79,11 @@ def test_a_step_starts_from_what_a_run_of_columns_learned(tmp_path):
     start = library.load(run / "vectors" / "day.parquet")
     first = record["tables"][0]["rows"][0]
     assert first["before"] == pytest.approx(start[first["key"]].tolist(), abs=0.05)
+
+
+def test_a_run_of_labelled_texts_has_no_step_to_show_and_says_so(tmp_path):
+    file, run = tmp_path / "said.csv", tmp_path / "run"
+    file.write_text("text,label\n" + "good day,yes\nbad night,no\n" * 30)
+    labels = ("--text", "text", "--label", "label", "--out", run)
+    plectrum("learn", "labels", file, *labels, "--epochs", 1, "--quiet").assert_succeeds()
+    plectrum("explain", file, "--run", run).assert_fails(1, "TextClassifier")

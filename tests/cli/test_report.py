@@ -1,4 +1,5 @@
 import json
+import sys
 
 from cli.command import plectrum_here as plectrum
 from runs.fake_run import make_fake_run
@@ -22,3 +23,9 @@ def test_the_maps_can_be_drawn_by_another_method(tmp_path):
 
 def test_a_folder_that_is_no_run_is_at_fault(tmp_path):
     plectrum("report", tmp_path).assert_fails(1, "run.json")
+
+
+def test_a_map_by_umap_without_its_package_says_how_to_get_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "umap", None)
+    make_fake_run(tmp_path / "run", levels={"dest": 30})
+    plectrum("report", tmp_path / "run", "--map", "umap").assert_fails(1, "pip install umap-learn")

@@ -5,9 +5,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.linear_model import Ridge
 
 import plectrum
-from plectrum.errors import ArgumentError, MissingColumnError
+from plectrum.errors import ArgumentError, ArgumentTypeError, MissingColumnError
 from plectrum.explanation import toy_estimator, toy_rows
 from plectrum.explanation._step import ClaimError, one_hot_times_table, prove_by_nudging
 
@@ -167,3 +168,8 @@ def test_a_narrow_page_keeps_what_happened_to_each_row_in_sight():
     assert cells[-1].startswith(">moved")
     numbers = [cell for cell in cells if "number" in cell]
     assert ['class="number more"' in cell for cell in numbers] == [False, False, *[True] * (len(numbers) - 2)]
+
+
+def test_an_estimator_of_another_kind_is_named():
+    with pytest.raises(ArgumentTypeError, match="got Ridge"):
+        plectrum.explain(Ridge(), *toy_rows())

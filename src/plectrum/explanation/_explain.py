@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
-from plectrum.errors import ArgumentError, MissingColumnError, SmallDataWarning
+from plectrum.errors import ArgumentError, ArgumentTypeError, MissingColumnError, SmallDataWarning
 from plectrum.explanation._columns import ColumnTrial, warm_up
 from plectrum.explanation._optimizers import check_named_choices, make_optimizer
 from plectrum.explanation._record import Example, Explanation
@@ -68,8 +68,9 @@ def explain(
 
     Raises
     ------
-    ArgumentError, MissingColumnError
-        When an argument has a value that it must not have, or the column has no table.
+    ArgumentError, ArgumentTypeError, MissingColumnError
+        When an argument has a value that it must not have, the estimator is of another kind, or the column
+        has no table.
     ClaimError
         When a claim does not hold, so that nothing false is shown.
 
@@ -96,6 +97,7 @@ def explain(
             learning_rate=learning_rate,
             random_state=estimator.random_state if isinstance(estimator.random_state, int) else 0,
         )
+    _check_kind(estimator)
     model = _model_at(estimator, X, y, step=step)
     frame, target = model._match(X), model._read_target(y)
     position = _table_position(model, column)
@@ -137,6 +139,16 @@ def explain(
         loss_before=before,
         loss_after=after,
     )
+
+
+def _check_kind(estimator: Any) -> None:
+    from plectrum.tabular import EmbeddingClassifier, EmbeddingRegressor
+
+    if not isinstance(estimator, EmbeddingRegressor | EmbeddingClassifier):
+        raise ArgumentTypeError(
+            "`estimator` of `explain` must be an EmbeddingRegressor, EmbeddingClassifier or Word2Vec; got "
+            f"{type(estimator).__name__}. Pass one of these."
+        )
 
 
 def _model_at(estimator: Any, X: Any, y: Any, *, step: str) -> Any:

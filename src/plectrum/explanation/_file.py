@@ -46,6 +46,11 @@ def explain_file(
     ArgumentError, DataError
         When the file cannot be explained, with the way out.
     """
+    if file is None and estimator is not None:
+        raise ArgumentError(
+            "`file` (FILE) of `explain` must be named beside a run (--run): the rows or the text of the "
+            "step; got none. Name the file that the run learned from, or one like it."
+        )
     if file is None:
         estimator, (X, y) = toy_estimator(), toy_rows()
         if step == "trained":
