@@ -23,6 +23,7 @@ def words(n_keys, n=40_000):
 def test_a_large_vocabulary_gets_whole_blocks_and_all_threads():
     counts = np.full(50_000, 20.0)
     assert safe_block(tables(50_000), counts, PairPlan(), 8) == (16, 8)
+    assert safe_block(tables(50_000), counts, PairPlan(architecture="cbow"), 8) == (8, 8)
 
 
 def test_few_words_get_small_blocks_and_fewer_threads():
