@@ -72,7 +72,10 @@ def check(optimizer):
 
 
 def ceiling(layer, batches, n_tables, dim):
-    """Seconds to move the rows of the batch, both ways, at the best speed seen: torch's or a plain copy."""
+    """Bytes a second at which the rows of the batch move, by torch's operations and by a plain copy.
+
+    Counted as for the step itself: a row that occurs more than once comes from memory once.
+    """
     n_rows = layer["0"].shape[0]
     distinct = [[torch.unique(ids[:, t]) for t in range(n_tables)] for ids in batches]
     room = torch.zeros(max(len(r) for rows in distinct for r in rows), dim)
@@ -91,8 +94,9 @@ def ceiling(layer, batches, n_tables, dim):
         _gather(batches[k % len(batches)], weights, [dim] * n_tables, wide)
 
     times = take_turns({"index": by_index, "gather": plain}, 12)
-    moved = np.mean([2 * 4 * dim * sum(len(r) for r in rows) for rows in distinct])
-    copied = 2 * 4 * dim * n_tables * batches[0].shape[0]
+    n_distinct = np.mean([sum(len(r) for r in rows) for rows in distinct])
+    moved = 2 * 4 * dim * n_distinct  # the room stays in the caches
+    copied = 4 * dim * (n_distinct + n_tables * batches[0].shape[0])  # as `bytes_needed` counts a lookup
     speeds = {"index": moved / np.median(times["index"]), "gather": copied / np.median(times["gather"])}
     assert n_rows == weights[0].shape[0]
     return speeds, distinct

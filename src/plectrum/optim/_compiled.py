@@ -97,7 +97,7 @@ def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> int:
     if sum(w.ids.shape[0] * w.table.shape[1] for w in work) < ALONE_BELOW:
         n_threads = 1
     n_parts = 1
-    while n_threads > 1 and n_parts * len(work) < 2 * n_threads:
+    while n_threads > 1 and n_parts * len(work) < n_threads:
         n_parts *= 2
     dtype = work[0].table.dtype
     jobs, numbers = array("q", [number for w in work for number in _job(w)]), _numbers(step, dtype)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from array import array
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._team import run_in_team
@@ -19,13 +19,14 @@ _TURNS = 4  # of each thread: no more than a quarter of its share is waited for 
 
 
 class Bags(NamedTuple):
-    """Ids, flat; where each bag begins and ends; a factor per id; how they are pooled."""
+    """Ids, flat; where each bag begins and ends; a factor per id; how they are pooled; their size if one."""
 
     ids: Tensor  # int64 (n,)
     bounds: Tensor  # int64 (n_bags + 1,)
     scale: Tensor | None  # (n,)
     mode: str
     padding: int
+    size: int | None = None
 
 
 def bags_of(ids: Tensor, table: Tensor, options: dict[str, Any]) -> Bags | None:
@@ -52,20 +53,36 @@ def bags_of(ids: Tensor, table: Tensor, options: dict[str, Any]) -> Bags | None:
     if padding is not None and padding < 0:
         padding += table.shape[0]
     scale = None if weights is None else weights.detach().reshape(-1).contiguous()
-    return Bags(ids.reshape(-1).long().contiguous(), bounds, scale, mode, -1 if padding is None else padding)
+    flat, size = ids.reshape(-1).long().contiguous(), ids.shape[1] if ids.dim() == 2 else None
+    return Bags(flat, bounds, scale, mode, -1 if padding is None else padding, size)
+
+
+@lru_cache(maxsize=4)
+def _even_bounds(n_bags: int, size: int) -> Tensor:
+    """Return where bags of one size begin and end; the same tensor at every step, which nobody writes to."""
+    return torch.arange(0, n_bags * size + 1, size) if size else torch.zeros(1 + n_bags).long()
+
+
+@lru_cache(maxsize=4)
+def _even_bag_of(n_bags: int, size: int) -> Tensor:
+    return torch.arange(n_bags).repeat_interleave(size)
 
 
 def _bounds(ids: Tensor, offsets: Tensor | None, has_last: bool) -> Tensor | None:
     if ids.dim() == 2 and offsets is None:
-        size = ids.shape[1]
-        return (
-            torch.arange(0, ids.shape[0] * size + 1, size) if size else torch.zeros(1 + ids.shape[0]).long()
-        )
+        return _even_bounds(*ids.shape)
     if ids.dim() != 1 or offsets is None or offsets.dim() != 1 or not offsets.numel():
         return None
     bounds = offsets.long() if has_last else torch.cat([offsets.long(), torch.tensor([ids.shape[0]])])
     rises = bool((bounds.diff() >= 0).all()) and int(bounds[0]) == 0
     return bounds.contiguous() if rises and int(bounds[-1]) == ids.shape[0] else None
+
+
+def pool(table: Tensor, bags: Bags) -> Tensor:
+    """Return one vector per bag, shape (n_bags, embedding_dim), with a gradient if one is wanted."""
+    if torch.is_grad_enabled() and table.requires_grad:
+        return PoolRows.apply(table, bags)  # type: ignore[no-untyped-call, no-any-return]
+    return _pool(table, bags)
 
 
 class PoolRows(torch.autograd.Function):
@@ -93,6 +110,11 @@ def _pool(table: Tensor, bags: Bags) -> Tensor:
     """Return one vector per bag: by torch's kernel where it has a fast one, by ours elsewhere."""
     if table.dtype == torch.float32 and (bags.scale is None or bags.mode == "sum"):
         return _pool_by_torch(table, bags)
+    return _pool_by_ours(table, bags)
+
+
+def _pool_by_ours(table: Tensor, bags: Bags) -> Tensor:
+    """Return the bags by the compiled kernel."""
     from plectrum.kernels.pool import cpu
 
     n_bags, dim, n = len(bags.bounds) - 1, table.shape[1], len(bags.ids)
@@ -117,15 +139,10 @@ def _pool(table: Tensor, bags: Bags) -> Tensor:
 def _pool_by_torch(table: Tensor, bags: Bags) -> Tensor:
     """Return the bags by torch's forward, which sums whole rows in registers."""
     try:
-        return functional.embedding_bag(
-            bags.ids,
-            table.detach(),
-            bags.bounds,
-            mode=bags.mode,
-            per_sample_weights=bags.scale,
-            include_last_offset=True,
-            padding_idx=None if bags.padding < 0 else bags.padding,
-        )
+        mode, padding = int(bags.mode == "mean"), None if bags.padding < 0 else bags.padding
+        options = (False, mode, False, bags.scale, True, padding)  # what `functional.embedding_bag` calls
+        pooled: Tensor = torch.embedding_bag(table.detach(), bags.ids, bags.bounds, *options)[0]
+        return pooled
     except (IndexError, RuntimeError):
         if ((bags.ids < 0) | (bags.ids >= table.shape[0])).any():
             raise _bad_ids(table, bags) from None
@@ -146,14 +163,16 @@ def _bad_ids(table: Tensor, bags: Bags) -> RowOutOfRangeError:
 
 def _gradient(bags: Bags, gradient: Tensor) -> RowGradient:
     """Return what each id's row receives: its bag's gradient, scaled."""
+    ids, scale, n_bags = bags.ids, bags.scale, len(bags.bounds) - 1
+    if bags.size is not None and bags.padding < 0 and bags.mode == "sum":
+        return RowGradient(ids, gradient, _even_bag_of(n_bags, bags.size), scale)
     lengths = bags.bounds.diff()
     bag_of = torch.repeat_interleave(lengths)
-    ids, scale = bags.ids, bags.scale
     if bags.padding >= 0:
         counted = ids != bags.padding
         ids, bag_of = ids[counted], bag_of[counted]
         scale = None if scale is None else scale[counted]
-        lengths = torch.bincount(bag_of, minlength=len(lengths))
+        lengths = torch.bincount(bag_of, minlength=n_bags)
     if bags.mode == "mean":
         scale = (1.0 / lengths.clamp(min=1)).to(gradient.dtype)[bag_of]
     return RowGradient(ids, gradient, bag_of, scale)

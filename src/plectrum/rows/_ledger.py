@@ -83,6 +83,7 @@ class Ledger:
         self.group: dict[str, Any] = {}
         self.waiting: list[RowGradient] = []
         self.files: TableFiles | None = None
+        self._seen: tuple[Tensor, int, int] | None = None  # ids, their version, and when
         self._complete_at = 0  # the step at which every row was up to date
         if series is not None:
             files = files_of(table)
@@ -106,9 +107,27 @@ class Ledger:
 
         Cost: reads one number per id; moves the rows that are behind.
         """
-        if not self.is_behind or not ids.numel():
+        if not self.is_behind or not ids.numel() or self._has_just_seen(ids):
             return
         self._catch_up(self, table, *take_rows_behind(table, ids, self._last_of(table), self._now))
+        self._seen = None if ids.is_inference() else (ids, ids._version, self._now)
+
+    def _has_just_seen(self, ids: Tensor) -> bool:
+        """True for the very ids of the last lookup, unchanged, while the clock stood still.
+
+        So an update, whose ids are those of the forward before it, asks about none of them again.
+        """
+        if self._seen is None or ids.is_inference():
+            return False
+        seen, version, now = self._seen
+        return (
+            now == self._now
+            and version == ids._version
+            and seen.data_ptr() == ids.data_ptr()
+            and seen.shape == ids.shape
+            and seen.stride() == ids.stride()
+            and seen.dtype == ids.dtype
+        )
 
     def catch_up_all(self, table: Tensor) -> None:
         """Bring every row to the present step. Cost: nothing where all are; else like one dense step."""

@@ -16,7 +16,7 @@ from torch.nn import functional
 from torch.nn.parameter import Parameter
 
 from plectrum.errors import ArgumentTypeError
-from plectrum.rows._bags import PoolRows, bags_of
+from plectrum.rows._bags import bags_of, pool
 from plectrum.rows._gradient import may_be_rows, write_out
 from plectrum.rows._ledger import Ledger
 from plectrum.rows._lookup import look_up_one, worth_one_call
@@ -185,7 +185,7 @@ def _embedding_bag(input: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> 
     if isinstance(weight, RowParameter):
         bags = bags_of(input, weight, kwargs)
         if bags is not None:
-            return PoolRows.apply(weight, bags)  # type: ignore[no-untyped-call]
+            return pool(weight, bags)
     has_row_gradient = kwargs.get("mode", "mean") != "max" and not kwargs.get("scale_grad_by_freq")
     kwargs["sparse"] = has_row_gradient
     return functional.embedding_bag(input, weight, **kwargs)

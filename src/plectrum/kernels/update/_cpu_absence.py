@@ -20,6 +20,7 @@ from plectrum.kernels.native._cpu_memory import (
 )
 
 _AHEAD = 12
+_AHEAD_OF_LAST = 32  # one number a row, and nothing to do meanwhile
 _FLAGS = {"contract", "reassoc", "nsz"}
 N_TERMS = 6
 TOLERANCE_32, TOLERANCE_64 = 1e-7, 1e-11  # as `torch_ops.TOLERANCE`
@@ -38,8 +39,8 @@ def rows_behind(ids_at, stride, n, last_at, n_rows, now, rows, lasts):
     last = numba.carray(int32_at(last_at), (n_rows,))
     count = 0
     for i in range(n):
-        if i + _AHEAD < n:
-            prefetch(last_at + 4 * ids[(i + _AHEAD) * stride])
+        if i + _AHEAD_OF_LAST < n:
+            prefetch(last_at + 4 * ids[(i + _AHEAD_OF_LAST) * stride])
         row = ids[i * stride]
         if 0 <= row < n_rows and last[row] < now:
             rows[count] = row
