@@ -81,7 +81,7 @@ def _bounds(ids: Tensor, offsets: Tensor | None, has_last: bool) -> Tensor | Non
 def pool(table: Tensor, bags: Bags) -> Tensor:
     """Return one vector per bag, shape (n_bags, embedding_dim), with a gradient if one is wanted."""
     if torch.is_grad_enabled() and table.requires_grad:
-        return PoolRows.apply(table, bags)  # type: ignore[no-untyped-call, no-any-return]
+        return PoolRows.apply(table, bags)  # type: ignore[no-untyped-call]
     return _pool(table, bags)
 
 
