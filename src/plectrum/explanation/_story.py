@@ -130,10 +130,10 @@ class Story:
         """The proof of the gradient, line by line."""
         nudge = self.told.nudge
         return [
-            f"Take number {nudge.position + 1} of {nudge.key}, move it a little both ways, and run the "
-            "batch again:",
-            f"  {nudge.size:+g}   loss {nudge.loss_up:.12f}",
-            f"  {-nudge.size:+g}   loss {nudge.loss_down:.12f}",
+            f"Take number {nudge.position + 1} of {nudge.key}, the one with the largest gradient, move it a "
+            "little both ways, and run the batch again (any other could be tried the same way):",
+            f"  {nudge.size:+g}   loss {nudge.loss_up:.15f}",
+            f"  {-nudge.size:+g}   loss {nudge.loss_down:.15f}",
             f"  slope = difference / {2 * nudge.size:g} = {nudge.slope:.9g}",
             f"  gradient from backpropagation   = {nudge.gradient:.9g}",
             f"They agree to {nudge.relative_difference:.1e} of their size (allowed: 1e-3).",
