@@ -21,8 +21,8 @@ def zipf_ids(n_rows, size, rng, exponent=1.05):
     return torch.from_numpy(rng.permutation(n_rows)[popularity])
 
 
-def take_turns(calls, rounds, warm_up=3):
-    """Call each in turn, in alternating order; return name -> seconds per call."""
+def take_turns(calls, rounds, warm_up=3, steps=1):
+    """Let each take turns of `steps` calls, in alternating order; return name -> seconds per call."""
     for name in calls:
         for k in range(warm_up):
             calls[name](k)
@@ -31,8 +31,9 @@ def take_turns(calls, rounds, warm_up=3):
         order = list(calls) if k % 2 else list(calls)[::-1]
         for name in order:
             start = time.perf_counter()
-            calls[name](k)
-            seconds[name].append(time.perf_counter() - start)
+            for step in range(steps):
+                calls[name](k * steps + step)
+            seconds[name].append((time.perf_counter() - start) / steps)
     return seconds
 
 
