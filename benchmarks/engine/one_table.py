@@ -6,7 +6,7 @@ Numbers are checked before anything is timed: exact AdamW against torch's dense 
 that are timed, frozen Adam against SparseAdam, SGD against torch's.
 
 In `sequence` and `exact` a turn is five steps, since a step of training follows one of its own: the first
-after a dense step of torch's, which goes through a gigabyte, finds the caches emptied and takes twice as long.
+after a dense step of torch's, which goes through a gigabyte, finds empty caches and takes twice as long.
 """
 
 import argparse
