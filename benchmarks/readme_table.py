@@ -101,6 +101,12 @@ def plain_rows(name, peer):
             yield case, peer, f"{result['ratio']:.1f}x", ""
 
 
+def scale_rows():
+    for case, result in newest_cases("tabular_scale").items():
+        quality = f"held-out loss {result['loss']:.4f} against {result['dense_loss']:.4f}"
+        yield f"training the regressor: {case}", "itself, dense steps", f"{result['ratio']:.1f}x", quality
+
+
 def fastai_rows():
     newest = {}
     for line in lines_of("tabular_fastai"):
@@ -127,6 +133,7 @@ def table():
         *plain_rows("formats_load", "gensim"),
         *plain_rows("vectors_search", "gensim"),
         *plain_rows("vocabulary_encode", "pandas.Categorical"),
+        *scale_rows(),
         *fastai_rows(),
     ]
     head = ["| what | against | faster by | quality |", "|---|---|---|---|"]
