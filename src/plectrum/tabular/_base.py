@@ -289,13 +289,12 @@ class EmbeddingModel(ShowsVectors, BaseEstimator):
             batch_size=batch_size,
             schedule=self.schedule,
             patience=self.patience,
-            averaging=0.0 if self._has_large_tables() else float(self.weight_averaging),
+            averaging=0.0
+            if are_large(column.size for column in self.columns_.tables)
+            else self.weight_averaging,
             seed=int(np.random.SeedSequence([self._entropy, number]).generate_state(1)[0]),
             stage="training" if self.n_networks == 1 else f"network {number + 1} of {self.n_networks}",
         )
-
-    def _has_large_tables(self) -> bool:
-        return are_large(column.size for column in self.columns_.tables)
 
     def _set_learned(self, n_train: int, held_out: Rows | None, n_held_out: int | None = None) -> None:
         first = self._fitted[0]

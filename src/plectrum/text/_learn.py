@@ -65,16 +65,7 @@ def learn_words(
         },
         "columns": [_column_record(model, path)],
         "verdict": _verdict(model),
-        "history": [
-            {
-                "epoch": epoch.epoch,
-                "train_loss": epoch.loss,
-                "valid_loss": None,
-                "learning_rate": epoch.learning_rate,
-                "seconds": epoch.seconds,
-            }
-            for epoch in model.history_
-        ],
+        "history": [epoch.to_record() for epoch in model.history_],
         "findings": _findings(vectors),
         "next": _next(vectors, run.folder),
     }

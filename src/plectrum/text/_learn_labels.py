@@ -90,16 +90,7 @@ def learn_labels(
         "columns": [_column_record(model, path, text, n_missing)],
         "results": results,
         "verdict": _verdict(results),
-        "history": [
-            {
-                "epoch": epoch.epoch,
-                "train_loss": epoch.loss,
-                "valid_loss": None,
-                "learning_rate": epoch.learning_rate,
-                "seconds": epoch.seconds,
-            }
-            for epoch in model.history_
-        ],
+        "history": [epoch.to_record() for epoch in model.history_],
         "next": [f"plectrum near {run.folder} {model.vectors_.keys[min(20, len(model.vectors_) - 1)]}"],
     }
     return run.record

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 _MOST_STEPS_BETWEEN = 4  # an average over a hundred steps loses nothing by looking at every fourth
-_COUNT = "n_averaged"
 
 
 class WeightAverage:
@@ -36,7 +35,6 @@ class WeightAverage:
     def __init__(self, network: nn.Module, half_life: float) -> None:
         self._stride = min(max(1, int(half_life / 8)), _MOST_STEPS_BETWEEN)
         self._decay = 0.5 ** (self._stride / half_life)
-        self._n_averaged = torch.zeros((), dtype=torch.int64)
         self.network = copy.deepcopy(network)  # of the averaged weights
         pairs = list(zip(_tensors(self.network), _tensors(network), strict=True))
         self._averaged = [mine for mine, _ in pairs if mine.is_floating_point()]
@@ -48,21 +46,19 @@ class WeightAverage:
         """Take the weights into account, when it is their turn; `step` counts from 1."""
         if step % self._stride and step > 1:
             return
-        n = int(self._n_averaged)
-        share = max(1.0 - self._decay, 2.0 / (n + 2.0))  # all of the first step
+        n_before = -(-(step - 1) // self._stride)
+        share = max(1.0 - self._decay, 2.0 / (n_before + 2.0))  # all of the first step
         torch._foreach_lerp_(self._averaged, self._current, share)
         for mine, theirs in self._counters:
             mine.copy_(theirs)
-        self._n_averaged += 1
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return what is needed to go on averaging."""
-        return {**self.network.state_dict(), _COUNT: self._n_averaged}
+        return dict(self.network.state_dict())
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Go on from what :meth:`state_dict` gave."""
-        self.network.load_state_dict({name: x for name, x in state.items() if name != _COUNT})
-        self._n_averaged = state[_COUNT].clone()
+        self.network.load_state_dict(state)
 
 
 def _tensors(network: nn.Module) -> list[Tensor]:

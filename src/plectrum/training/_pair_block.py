@@ -3,11 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from plectrum.kernels.pairs import cpu
 from plectrum.training._pair_plan import PairPlan
 from plectrum.training._pair_tables import PairTables
 
 # CBOW's centres change more rows each than skip-gram's: blocks of 16 cost it 0.008 in word pairs (fil8).
-MOST_CENTRES = {"skip-gram": 16, "cbow": 8}
+MOST_CENTRES = {"skip-gram": cpu.BLOCK, "cbow": cpu.BLOCK // 2}
 # Descent along x . y is stable while learning rate * pairs * |x|^2 / 4 < 2; the norm is training's own doing.
 # Vectors of texts of 6 to 1,000 words stay small with this bound at all ordinary rates; a natural text with
 # two threads has 0.4 to 1.4, and keeps whole blocks.
@@ -56,7 +57,7 @@ def _share_of_inputs(tables: PairTables, share: NDArray[np.floating]) -> NDArray
     starts, bags = tables.bag_starts, tables.bags
     if len(starts) == 1:
         return share
-    n_rows = np.diff(starts)
+    n_rows = np.diff(starts)  # at least one: a key has a row of its own
     of_row = np.bincount(bags, np.repeat(share, n_rows), len(tables.inputs))
-    moved = np.add.reduceat(of_row[bags], starts[:-1]) if len(bags) else np.zeros(len(share))
-    return np.where(n_rows > 0, moved / np.maximum(n_rows, 1), 0.0)
+    moved: NDArray[np.floating] = np.add.reduceat(of_row[bags], starts[:-1]) / n_rows
+    return moved

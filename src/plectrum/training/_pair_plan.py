@@ -1,7 +1,7 @@
 """What pair training is asked to do, and what it tells."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +55,13 @@ class PairEpoch:
     loss: float
     learning_rate: float
     seconds: float
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the line of the run's history; nothing is held out."""
+        return {
+            "epoch": self.epoch,
+            "train_loss": self.loss,
+            "valid_loss": None,
+            "learning_rate": self.learning_rate,
+            "seconds": self.seconds,
+        }
