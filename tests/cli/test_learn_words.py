@@ -1,4 +1,5 @@
 import json
+import math
 
 import pytest
 
@@ -60,3 +61,11 @@ def test_standard_input_is_a_text_too(text, tmp_path):
     done.assert_succeeds()
     assert read_run(out).record["data"]["name"] == "-"
     assert "words a second" in done.out
+
+
+def test_a_text_of_a_few_words_is_not_thinned_to_nothing(tmp_path):
+    few = tmp_path / "few.txt"
+    few.write_text("a b c a b c\nb c a\n", encoding="utf-8")
+    plectrum("learn", "words", few, "--out", tmp_path / "run", "--min-count", 1, *QUICK).assert_succeeds()
+    history = read_run(tmp_path / "run").record["history"]
+    assert all(math.isfinite(epoch["train_loss"]) for epoch in history)

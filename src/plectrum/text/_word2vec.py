@@ -33,7 +33,8 @@ class Word2Vec(PairEstimator):
     min_count : int, default 5
         Words seen less often are left out.
     sample : float, default 1e-3
-        Occurrences of words more frequent than this share of the text are thinned out; 0 for never.
+        Occurrences of words more frequent than this share of the text, and than an average word, are thinned
+        out; 0 for never.
     architecture : {"skip-gram", "cbow"}
         Skip-gram is better for rare words and small texts, CBOW faster.
     hierarchical_softmax : bool, default False

@@ -37,10 +37,15 @@ def key_of(*numbers: int) -> np.uint64:
 
 
 def keep_chances(counts: NDArray[np.int64], sample: float) -> NDArray[np.float32]:
-    """Return the chance that each key survives thinning: (sqrt(f / t) + 1) t / f, at most 1 (word2vec.c)."""
+    """Return the chance that each key survives thinning: (sqrt(f / t) + 1) t / f, at most 1 (word2vec.c).
+
+    t is `sample`, but no less than the share of an average key: among few keys all are frequent, and thinning
+    them all would leave nothing to learn from.
+    """
     if sample <= 0 or counts.sum() == 0:
         return np.ones(len(counts), np.float32)
-    ratio = np.maximum(counts, 1) / (sample * counts.sum())
+    threshold = max(sample, 1 / len(counts))
+    ratio = np.maximum(counts, 1) / (threshold * counts.sum())
     return np.minimum(1.0, (np.sqrt(ratio) + 1.0) / ratio).astype(np.float32)
 
 
