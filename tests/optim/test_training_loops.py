@@ -207,6 +207,31 @@ def test_state_can_be_saved_and_loaded_and_training_goes_on_with_the_same_bits(n
 
 
 @every_optimizer
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_state_of_tables_of_sixteen_bits_is_loaded_as_it_was_saved(name, dtype):
+    found = []
+    for is_reloaded in (False, True):
+        layer = torch.nn.Embedding(N_ROWS, DIM, dtype=dtype)
+        torch.nn.init.ones_(layer.weight)
+        optimizer = getattr(plectrum.optim, name)(layer, dense_below=0, **OPTIMIZERS[name])
+        for k in range(6):
+            if k == 3 and is_reloaded:
+                saved = optimizer.state_dict()
+                optimizer = getattr(plectrum.optim, name)(layer, dense_below=0, **OPTIMIZERS[name])
+                optimizer.load_state_dict(saved)
+            torch.manual_seed(k)  # of the rounding
+            layer(torch.arange(20 + k)).float().pow(2).sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            optimizer.catch_up()
+        optimizer.state_dict()  # writes the number of steps down
+        found.append((layer.weight.detach(), dict(optimizer.state[layer.weight])))
+    torch.testing.assert_close(found[1][0], found[0][0], rtol=0, atol=0)
+    for key, state in found[0][1].items():
+        torch.testing.assert_close(found[1][1][key], state, rtol=0, atol=0)
+
+
+@every_optimizer
 def test_state_is_exchanged_with_torchs_dense_optimizer_both_ways(name):
     (a, mine), (b, other) = twins(name)
     train(a, mine)

@@ -16,6 +16,7 @@ from plectrum.nn._grow import grow_table
 from plectrum.nn._lookup import bad_ids_error
 from plectrum.nn._row_arguments import Start, row_mask, starting_rows
 from plectrum.rows import look_up_each, mark_as_table
+from plectrum.rows._occurrences import counts_lookups, look_up_in_turn
 
 PREFIX = "table_"
 
@@ -100,8 +101,9 @@ class EmbeddingTables(torch.nn.Module):
         tables = [self[name] for name in self.names]
         if torch.compiler.is_compiling():
             return look_up_each(ids, tables, sparse=self.sparse)
+        look_up = look_up_in_turn if any(map(counts_lookups, tables)) else look_up_each
         try:
-            return look_up_each(ids, tables, sparse=self.sparse)
+            return look_up(ids, tables, sparse=self.sparse)
         except (IndexError, RuntimeError) as error:
             problem = self._bad_ids_error(error, ids, tables)
             if problem is None:

@@ -1,28 +1,17 @@
-"""The optimizers: torch's names, arguments and numbers."""
+"""Adam, AdamW and the Adagrads: torch's names, arguments and numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch.nn.parameter import Parameter
 
-from plectrum.errors import ArgumentError, OptimizerError
-from plectrum.kernels._pages import use_large_pages
+from plectrum.errors import OptimizerError
 from plectrum.kernels.update._step import Step
 from plectrum.optim._base import DENSE_BELOW, Group, RowOptimizer
-from plectrum.rows import Ledger, files_of
-
-Params = torch.nn.Module | Iterable[Any]
-
-
-def _check_range(owner: str, name: str, value: float, low: float, high: float) -> None:
-    if not low <= value < high:
-        raise ArgumentError(
-            f"`{name}` of `{owner}` must lie in [{low:g}, {high:g}); got {value!r}. torch's defaults are a "
-            f"good start."
-        )
+from plectrum.optim._state import Params, check_range, state_like
+from plectrum.rows import Ledger
 
 
 class _AdamBase(RowOptimizer):
@@ -44,11 +33,11 @@ class _AdamBase(RowOptimizer):
         dense_below: int = DENSE_BELOW,
     ) -> None:
         owner = type(self).__name__
-        _check_range(owner, "lr", float(lr), 0, float("inf"))
-        _check_range(owner, "eps", eps, 0, float("inf"))
-        _check_range(owner, "weight_decay", weight_decay, 0, float("inf"))
+        check_range(owner, "lr", float(lr), 0, float("inf"))
+        check_range(owner, "eps", eps, 0, float("inf"))
+        check_range(owner, "weight_decay", weight_decay, 0, float("inf"))
         for i in range(2):
-            _check_range(owner, f"betas[{i}]", betas[i], 0, 1)
+            check_range(owner, f"betas[{i}]", betas[i], 0, 1)
         defaults = {
             **{"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad},
             **{"foreach": foreach, "fused": fused, "maximize": maximize},
@@ -104,19 +93,6 @@ class _AdamBase(RowOptimizer):
             self.rule, float(group["lr"]), group["weight_decay"], group["eps"], beta1, beta2,
             1 - beta1**n, (1 - beta2**n) ** 0.5, maximize=group["maximize"],
         )  # fmt: skip
-
-
-def state_like(p: Parameter, name: str, *, dim: int | None = None) -> torch.Tensor:
-    """Return zeros for every row, in the dtype updates are computed in; in the table's files if any."""
-    kind = torch.float64 if p.dtype == torch.float64 else torch.float32
-    shape = (p.shape[0], p.shape[1] if dim is None else dim)
-    files = files_of(p)
-    if files is not None:
-        return files.array(name, shape, kind)
-    state = torch.zeros(shape, dtype=kind, device=p.device)
-    if state.device.type == "cpu":  # before anything is written to it
-        use_large_pages(state.data_ptr(), state.numel() * state.element_size())
-    return state
 
 
 class Adam(_AdamBase):
@@ -202,74 +178,6 @@ class AdamW(_AdamBase):
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, **options)
 
 
-class SGD(RowOptimizer):
-    """`torch.optim.SGD` whose step on a table costs what its batch costs, momentum and decay included.
-
-    Parameters
-    ----------
-    params, absent_rows, dense_below
-        As in `Adam`.
-    lr, momentum, dampening, weight_decay, nesterov, maximize, foreach, fused
-        As in torch.
-
-    Examples
-    --------
-    >>> import torch, plectrum.optim
-    >>> layer = torch.nn.Embedding(1000, 8)
-    >>> optimizer = plectrum.optim.SGD(layer, lr=0.1, momentum=0.9)
-    >>> layer(torch.tensor([3, 7])).sum().backward()
-    >>> optimizer.step()
-    """
-
-    rule = "sgd"
-    dense_class = torch.optim.SGD
-
-    def __init__(  # noqa: PLR0917
-        self,
-        params: Params,
-        lr: float = 1e-3,
-        momentum: float = 0.0,
-        dampening: float = 0.0,
-        weight_decay: float = 0.0,
-        nesterov: bool = False,
-        *,
-        maximize: bool = False,
-        foreach: bool | None = None,
-        fused: bool | None = None,
-        absent_rows: str = "exact",
-        dense_below: int = DENSE_BELOW,
-    ) -> None:
-        for name, value in (("lr", float(lr)), ("momentum", momentum), ("weight_decay", weight_decay)):
-            _check_range("SGD", name, value, 0, float("inf"))
-        if nesterov and (momentum <= 0 or dampening != 0):
-            raise ArgumentError(
-                "`nesterov` of `SGD` must be False unless momentum > 0 and dampening == 0; got "
-                f"momentum={momentum}, dampening={dampening}. Set them, or leave nesterov out."
-            )
-        defaults = {
-            **{"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay},
-            **{"nesterov": nesterov, "maximize": maximize, "foreach": foreach, "fused": fused},
-        }
-        super().__init__(params, defaults, absent_rows=absent_rows, dense_below=dense_below)
-
-    def _prepare_state(self, p: Parameter, group: Group) -> bool:
-        state = self.state[p]
-        if not group["momentum"] or state.get("momentum_buffer") is not None:
-            return False
-        state["momentum_buffer"] = state_like(p, "momentum_buffer")
-        return True
-
-    def _step_of(self, group: Group, ledger: Ledger, is_first: bool) -> Step:  # noqa: ARG002
-        return Step(
-            self.rule, float(group["lr"]), group["weight_decay"], momentum=group["momentum"],
-            dampening=0.0 if is_first else group["dampening"],  # torch's first buffer is the gradient itself
-            nesterov=group["nesterov"], maximize=group["maximize"],
-        )  # fmt: skip
-
-    def _write_step(self, state: dict[str, Any], n_steps: int) -> None:
-        """SGD keeps no count of steps."""
-
-
 class _AdagradBase(RowOptimizer):
     dense_class = torch.optim.Adagrad
 
@@ -293,7 +201,7 @@ class _AdagradBase(RowOptimizer):
             **{"initial_accumulator_value": initial_accumulator_value, "eps": eps},
         }
         for name, value in values.items():
-            _check_range(type(self).__name__, name, float(value), 0, float("inf"))
+            check_range(type(self).__name__, name, float(value), 0, float("inf"))
         defaults = {**values, "maximize": maximize, "foreach": foreach, "fused": fused}
         super().__init__(params, defaults, absent_rows=absent_rows, dense_below=dense_below)
 

@@ -67,6 +67,8 @@ class Ledger:
         Gradients of the table that are not written out yet.
     held : bool Tensor (n_rows,) or None
         Rows that must not change, whatever the optimizer.
+    occurred : list of Tensor, or None
+        The ids of the lookups whose gradients have come since the last step; None where nobody asks.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Ledger:
         self.n_steps = series.now if series is not None else 0
         self.group: dict[str, Any] = {}
         self.waiting: list[RowGradient] = []
+        self.occurred: list[Tensor] | None = None
         self.files: TableFiles | None = None
         self._seen: tuple[Tensor, int, int] | None = None  # ids, their version, and when
         self._complete_at = 0  # the step at which every row was up to date

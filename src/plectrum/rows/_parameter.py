@@ -20,6 +20,7 @@ from plectrum.rows._bags import bags_of, pool
 from plectrum.rows._gradient import may_be_rows, write_out
 from plectrum.rows._ledger import Ledger
 from plectrum.rows._lookup import look_up_one, worth_one_call
+from plectrum.rows._occurrences import note_lookup
 
 
 def _names_of_metadata() -> set[Callable[..., Any]]:
@@ -88,7 +89,7 @@ class RowParameter(Parameter):
         with torch._C.DisableTorchFunctionSubclass():
             if func in _FREE:
                 if func in _OF_GRADIENT:
-                    _settle_gradient(func, args[0])
+                    _settle_gradient(func, *args)
                 return func(*args, **kwargs)
             lookup = _LOOKUPS.get(func)
             if lookup is not None:
@@ -114,9 +115,11 @@ class RowParameter(Parameter):
             return Parameter(self.detach(), self.requires_grad).__reduce_ex__(protocol)  # type: ignore[no-untyped-call]
 
 
-def _settle_gradient(func: Callable[..., Any], parameter: RowParameter) -> None:
+def _settle_gradient(func: Callable[..., Any], parameter: RowParameter, *values: Any) -> None:
     """Write out the gradient that is about to be read, forget the one that is about to be replaced."""
-    waiting = parameter._ledger.waiting
+    waiting, occurred = parameter._ledger.waiting, parameter._ledger.occurred
+    if occurred and func != _GET_GRADIENT and (not values or values[0] is None):
+        occurred.clear()
     if waiting:
         if func == _GET_GRADIENT:
             write_out(parameter, waiting)
@@ -141,16 +144,31 @@ def _embedding(  # noqa: PLR0917
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Tensor:
+    found = _look_up(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+    if isinstance(weight, RowParameter):
+        note_lookup(found, input, weight._ledger, padding_idx, weight.shape[0])
+    return found
+
+
+def _look_up(  # noqa: PLR0917
+    ids: Tensor,
+    weight: Tensor,
+    padding_idx: int | None,
+    max_norm: float | None,
+    norm_type: float,
+    scale_grad_by_freq: bool,
+    sparse: bool,
+) -> Tensor:
     is_plain = padding_idx is None and max_norm is None and not scale_grad_by_freq and may_be_rows(sparse)
-    if is_plain and isinstance(weight, RowParameter) and worth_one_call(input, weight):
-        return look_up_one(input, weight)
-    _bring_ids_up_to_date(weight, input)
+    if is_plain and isinstance(weight, RowParameter) and worth_one_call(ids, weight):
+        return look_up_one(ids, weight)
+    _bring_ids_up_to_date(weight, ids)
     if not may_be_rows(sparse):
-        return functional.embedding(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
+        return functional.embedding(ids, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
     if scale_grad_by_freq:  # torch has no gradient of rows for it
-        found = functional.embedding(input, weight, padding_idx, max_norm, norm_type, sparse=True)
-        return _scale_by_frequency(found, input)
-    return functional.embedding(input, weight, padding_idx, max_norm, norm_type, sparse=True)
+        found = functional.embedding(ids, weight, padding_idx, max_norm, norm_type, sparse=True)
+        return _scale_by_frequency(found, ids)
+    return functional.embedding(ids, weight, padding_idx, max_norm, norm_type, sparse=True)
 
 
 def _scale_by_frequency(found: Tensor, ids: Tensor) -> Tensor:
@@ -179,16 +197,22 @@ def _embedding_bag(input: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> 
     # torch 0.4's order of arguments
     if isinstance(weight, Tensor) and not weight.is_floating_point():
         input, weight = weight, input  # noqa: A001
-    _bring_ids_up_to_date(weight, input)
-    if not may_be_rows(kwargs.get("sparse", False)):
-        return functional.embedding_bag(input, weight, **kwargs)
+    pooled = _pool(input, weight, kwargs)
     if isinstance(weight, RowParameter):
-        bags = bags_of(input, weight, kwargs)
+        note_lookup(pooled, input, weight._ledger, kwargs.get("padding_idx"), weight.shape[0])
+    return pooled
+
+
+def _pool(ids: Tensor, weight: Tensor, options: dict[str, Any]) -> Tensor:
+    _bring_ids_up_to_date(weight, ids)
+    if not may_be_rows(options.get("sparse", False)):
+        return functional.embedding_bag(ids, weight, **options)
+    if isinstance(weight, RowParameter):
+        bags = bags_of(ids, weight, options)
         if bags is not None:
             return pool(weight, bags)
-    has_row_gradient = kwargs.get("mode", "mean") != "max" and not kwargs.get("scale_grad_by_freq")
-    kwargs["sparse"] = has_row_gradient
-    return functional.embedding_bag(input, weight, **kwargs)
+    has_row_gradient = options.get("mode", "mean") != "max" and not options.get("scale_grad_by_freq")
+    return functional.embedding_bag(ids, weight, **{**options, "sparse": has_row_gradient})
 
 
 _LOOKUPS: dict[Callable[..., Any], Callable[..., Tensor]] = {

@@ -1,0 +1,68 @@
+"""What an optimizer keeps for each row of a table: how it is made, and how it comes back from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.parameter import Parameter
+
+from plectrum.errors import ArgumentError
+from plectrum.kernels._pages import use_large_pages
+from plectrum.kernels.update.torch_ops import arithmetic
+from plectrum.rows import files_of
+
+Params = torch.nn.Module | Iterable[Any]
+
+
+def check_range(owner: str, name: str, value: float, low: float, high: float) -> None:
+    """Raise an `ArgumentError` unless ``low <= value < high``."""
+    if not low <= value < high:
+        raise ArgumentError(
+            f"`{name}` of `{owner}` must lie in [{low:g}, {high:g}); got {value!r}. torch's defaults are a "
+            f"good start."
+        )
+
+
+def state_like(
+    p: Parameter, name: str, *, dim: int | None = None, dtype: torch.dtype | None = None
+) -> Tensor:
+    """Return zeros for every row, in the dtype updates are computed in; in the table's files if any."""
+    kind = arithmetic(p.dtype) if dtype is None else dtype
+    shape = (p.shape[0], p.shape[1] if dim is None else dim)
+    files = files_of(p)
+    if files is not None:
+        return files.array(name, shape, kind)
+    state = torch.zeros(shape, dtype=kind, device=p.device)
+    if state.device.type == "cpu":  # before anything is written to it
+        use_large_pages(state.data_ptr(), state.numel() * state.element_size())
+    return state
+
+
+def restore_dtypes(
+    optimizer: torch.optim.Optimizer, tables: Iterable[Parameter], saved: dict[str, Any]
+) -> None:
+    """Give the state of tables the numbers that were saved, after torch has loaded them.
+
+    torch rounds what it loads to the dtype of the parameter: a table of 16 bits would get moments of 16 bits,
+    and a count of occurrences would become a float.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+        Whose ``load_state_dict`` has just been called.
+    tables : parameters
+        Those whose state is kept by row.
+    saved : dict
+        What it was called with.
+    """
+    known = set(tables)
+    names = [name for group in saved["param_groups"] for name in group["params"]]
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for name, p in zip(names, parameters, strict=True):
+        for key, value in saved["state"].get(name, {}).items() if p in known else ():
+            if isinstance(value, Tensor) and value.dim() == 2:
+                kind = arithmetic(p.dtype) if value.is_floating_point() else value.dtype
+                optimizer.state[p][key] = value.to(p.device, kind)

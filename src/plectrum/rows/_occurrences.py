@@ -1,0 +1,46 @@
+"""How often each row of a table is looked up, where an optimizer asks for it.
+
+The gradient cannot tell: autograd adds up gradients of rows when a table is used twice or over several
+backward passes, and may merge equal rows as it does. So a lookup is noted when its gradient is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.parameter import Parameter
+
+from plectrum.rows._ledger import Ledger
+
+
+def counts_lookups(table: Parameter) -> bool:
+    """Return True when the optimizer of this table asks how often its rows are looked up."""
+    ledger = table.__dict__.get("_ledger")
+    return isinstance(ledger, Ledger) and ledger.occurred is not None
+
+
+def look_up_in_turn(ids: Tensor, tables: Sequence[Parameter], *, sparse: bool = False) -> Tensor:
+    """Return what `look_up_each` returns, by one lookup per table, each of which is noted."""
+    rows = [functional.embedding(ids[..., t], table, sparse=sparse) for t, table in enumerate(tables)]
+    return torch.cat(rows, dim=-1)
+
+
+def note_lookup(found: Tensor, ids: Any, ledger: Ledger, padding: int | None, n_rows: int) -> None:
+    """Let the ledger know the ids as soon as `found`, what they looked up, gets a gradient; once."""
+    occurred = ledger.occurred
+    if occurred is None or not found.requires_grad or torch.compiler.is_compiling():
+        return
+    flat = ids.detach().reshape(-1)
+    if padding is not None:
+        flat = flat[flat != (padding if padding >= 0 else padding + n_rows)]
+    waiting = [flat]
+
+    def note(_: Tensor) -> None:
+        if waiting:
+            occurred.append(waiting.pop())
+
+    found.register_hook(note)  # type: ignore[no-untyped-call]
