@@ -93,6 +93,15 @@ def test_an_existing_run_is_kept_without_force(data, done):
     assert (out / "run.json").read_bytes() == before
 
 
+def test_a_fault_of_the_data_leaves_nothing_in_the_way_of_the_next_try(data, tmp_path):
+    faulty = tmp_path / "sales.csv"
+    faulty.write_text(data.read_text() + "a,1.0,\n")
+    out, quick = tmp_path / "run", ("--no-baselines", "--quiet")
+    plectrum_here(*learn(faulty, out, *quick)).assert_fails(1, "sales")
+    assert sorted(tmp_path.iterdir()) == [faulty]
+    plectrum_here(*learn(data, out, *quick)).assert_succeeds()
+
+
 def test_force_replaces_a_run(data, tmp_path):
     options = ("--no-baselines", "--quiet", "--force")
     plectrum_here(*learn(data, tmp_path / "run", *options)).assert_succeeds()

@@ -55,6 +55,28 @@ def test_what_is_wrong_with_a_text_is_said(tmp_path):
     plectrum("learn", "words", tmp_path / "few.txt", "--out", tmp_path / "b").assert_fails(1, "min_count")
 
 
+def test_frequent_words_are_passed_over_as_often_as_sample_says(tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("\n".join(" the ".join(line) for line in TEXT[:300]))
+    quick = ("--embedding-dim", 4, "--epochs", 1, "--threads", 1, "--quiet")
+    found = {}
+    for name, options in {"default": (), "none": ("--sample", 0)}.items():
+        plectrum("learn", "words", text, "--out", tmp_path / name, *options, *quick).assert_succeeds()
+        found[name] = library.load_run(tmp_path / name)
+    assert {name: model.sample for name, model in found.items()} == {"default": 1e-3, "none": 0}
+    assert (found["default"].vectors_["the"] != found["none"].vectors_["the"]).any()
+    refused = plectrum("learn", "words", text, "--out", tmp_path / "g", "--method", "glove", "--sample", 0)
+    refused.assert_fails(2, "--sample", "glove")
+
+
+def test_a_text_at_fault_leaves_nothing_in_the_way_of_the_next_try(text, tmp_path):
+    (tmp_path / "few.txt").write_text("a b c")
+    out = tmp_path / "run"
+    plectrum("learn", "words", tmp_path / "few.txt", "--out", out, *QUICK).assert_fails(1, "min_count")
+    assert not (tmp_path / "run.partial").exists()
+    plectrum("learn", "words", text, "--out", out, *QUICK).assert_succeeds()
+
+
 def test_standard_input_is_a_text_too(text, tmp_path):
     out = tmp_path / "run"
     done = plectrum_process("learn", "words", "-", "--out", out, *QUICK, stdin=text.read_bytes())

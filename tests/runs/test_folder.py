@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from plectrum.errors import RunError, RunExistsError
+from plectrum.errors import DataError, RunError, RunExistsError
 from plectrum.runs import open_run, read_run
 from runs.fake_run import make_fake_run
 
@@ -61,6 +61,37 @@ def test_a_dropped_run_is_out_of_the_way_before_it_is_deleted(tmp_path, monkeypa
     monkeypatch.setattr(_folder.shutil, "rmtree", lambda *path, **options: None)
     with open_run(tmp_path / "r", force=True) as run:
         assert run.load_state("results") is None
+
+
+def fail(folder, error, *states):
+    with open_run(folder) as run:
+        for state in states:
+            run.save_state(state, {"target": "y"})
+        raise error
+
+
+def test_a_fault_of_the_data_before_any_work_leaves_no_folder(tmp_path):
+    with pytest.raises(DataError):
+        fail(tmp_path / "r", DataError("no target"), "settings")
+    assert list(tmp_path.iterdir()) == []
+    open_run(tmp_path / "r").close()
+
+
+@pytest.mark.parametrize(
+    ("error", "states"),
+    [(DataError("after work"), ("settings", "results")), (ValueError("a defect"), ("settings",))],
+)
+def test_what_was_done_before_a_fault_stays_and_so_does_what_a_defect_leaves(tmp_path, error, states):
+    with pytest.raises(type(error)):
+        fail(tmp_path / "r", error, *states)
+    assert (tmp_path / "r.partial" / "state" / "settings.json").exists()
+
+
+def test_a_run_that_is_resumed_is_not_dropped(tmp_path):
+    open_run(tmp_path / "r").close()
+    with pytest.raises(RunError, match="other settings"), open_run(tmp_path / "r", resume=True):
+        raise RunError("begun with other settings")
+    assert (tmp_path / "r.partial").is_dir()
 
 
 def test_resume_without_an_unfinished_run_begins_anew(tmp_path):

@@ -46,6 +46,16 @@ def words(  # noqa: PLR0917  (typer makes an option of each)
     min_count: Annotated[
         int, typer.Option(min=1, help="Leave out rarer words.", rich_help_panel=_TRAINING)
     ] = 5,
+    sample: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="SHARE",
+            help="Pass over some occurrences of words of more than this share of the text; 0 for none "
+            "(0.001; not with glove).",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
     threads: Annotated[int, typer.Option(help="-1 for all cores.", rich_help_panel=_TRAINING)] = -1,
     deterministic: Annotated[
         bool,
@@ -81,7 +91,13 @@ def words(  # noqa: PLR0917  (typer makes an option of each)
         "deterministic": deterministic,
         "progress": not quiet,
     }
-    parameters |= {k: v for k, v in (("window", window), ("epochs", epochs)) if v is not None}
+    if sample is not None and method is Method.GLOVE:
+        raise typer.BadParameter(
+            "must not be given with --method glove, which counts every occurrence: leave it out",
+            param_hint="--sample",
+        )
+    given = (("window", window), ("epochs", epochs), ("sample", sample))
+    parameters |= {name: value for name, value in given if value is not None}
     record = _run(file, Path(out), column, _estimator(method, parameters), seed, resume=resume, force=force)
     if as_json:
         emit_json(record)

@@ -16,12 +16,13 @@ from typing import Any, Self
 import numpy as np
 
 from plectrum._version import __version__
-from plectrum.errors import RunError, RunExistsError
+from plectrum.errors import PlectrumError, RunError, RunExistsError
 from plectrum.runs._names import file_name
 from plectrum.runs._schema import SCHEMA_VERSION, check_record
 
 RECORD = "run.json"
 STATE = "state"  # below RUN.partial only: what `resume` goes on from
+SETTINGS = "settings"  # the state that says what was asked for
 _LOCK = ".lock"
 _PACKAGES = ("numpy", "torch", "scikit-learn", "numba", "pyarrow", "narwhals")
 
@@ -177,7 +178,11 @@ class RunWriter:
         return self.folder
 
     def close(self) -> None:
-        """Let go of the unfinished run; it stays where it is, for `resume`."""
+        """Let go of the unfinished run; it stays where it is, for `resume`.
+
+        At the end of a ``with`` block that one of plectrum's errors has ended (a fault of the data, say)
+        before anything was made, the folder goes too: the next try needs neither `resume` nor `force`.
+        """
         self._lock.release()
 
     def __enter__(self) -> Self:
@@ -186,7 +191,15 @@ class RunWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if isinstance(error, PlectrumError) and not self.resumed and not self._holds_work():
+            self._lock.release(remove=True)
+            shutil.rmtree(self.partial)
         self.close()
+
+    def _holds_work(self) -> bool:
+        """True when there is more than what was asked for: nothing is gone when the rest is."""
+        asked = {self.partial / _LOCK, self.partial / STATE / f"{SETTINGS}.json"}
+        return any(path not in asked for path in self.partial.rglob("*") if not path.is_dir())
 
 
 def new_record() -> dict[str, Any]:
