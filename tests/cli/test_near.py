@@ -1,12 +1,15 @@
 import datetime as dt
 import json
+import subprocess
 
 import numpy as np
 import pytest
 
+from cli.command import command
 from cli.command import plectrum as plectrum_process
 from cli.command import plectrum_here as plectrum
 from plectrum.cli._keys import find_key, readings
+from plectrum.cli._near import lines_at_hand
 from plectrum.errors import ArgumentError, UnknownKeyError
 from plectrum.vectors import Vectors
 from runs.fake_run import make_fake_run
@@ -57,6 +60,42 @@ def test_many_keys_come_from_standard_input(tmp_path):
     done = plectrum_process("near", path, "-", "-k", 1, stdin="key 1\nnothing\n\nkey 2\n")
     assert [line.split("\t")[0] for line in done.out.splitlines()] == ["key 1", "key 2"]
     done.assert_fails(1, "no key 'nothing'")
+
+
+def test_keys_of_several_columns_are_answered_in_their_order_up_to_one_of_two_columns(tmp_path):
+    make_fake_run(tmp_path / "r", levels={"dest": 30, "origin": 3})
+    keys = ["key 20", "nothing", "key 10", "key 2", "key 11"]
+    done = plectrum_process("near", tmp_path / "r", "-", "-k", 1, stdin="\r\n".join(keys))
+    assert [line.split("\t")[0] for line in done.out.splitlines()] == ["key 20", "key 10"]
+    done.assert_fails(1, "no key 'nothing'", "--column dest")
+
+
+def test_an_answer_comes_before_the_next_key_is_given(tmp_path):
+    path = write_vectors(tmp_path / "v.parquet")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command("near", path, "-", "-k", 1), **pipes) as process:
+        for key in ("key 3", "key 1"):
+            process.stdin.write(f"{key}\n")
+            process.stdin.flush()
+            assert process.stdout.readline().startswith(f"{key}\t")
+        process.stdin.close()
+        assert process.wait(20) == 0
+
+
+class Arriving:
+    """A stream whose bytes arrive in these parts."""
+
+    def __init__(self, *parts):
+        self.parts = list(parts)
+
+    def read1(self, size):
+        return self.parts.pop(0) if self.parts else b""
+
+
+def test_lines_are_taken_as_they_come_and_put_together_across_parts():
+    stream = Arriving(b"one\ntw", b"o\r\n\nthr\xc3", b"\xa4e", b"e\nlast")
+    assert list(lines_at_hand(stream)) == [["one"], ["two"], [], ["thr\xe4ee"], ["last"]]
+    assert list(lines_at_hand(Arriving())) == [[]]
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".parquet"])

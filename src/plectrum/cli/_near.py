@@ -1,7 +1,7 @@
 """`plectrum near`: the nearest neighbours of a key, from a run folder or any file of vectors."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ import typer
 from plectrum.cli._guard import FAULT_OF_THE_DATA
 from plectrum.cli._keys import find_key
 from plectrum.cli._output import complain, emit_json, emit_lines, is_watched
-from plectrum.errors import UnknownKeyError
+from plectrum.errors import ArgumentError, UnknownKeyError
 
 
 def near(
@@ -32,32 +32,62 @@ def near(
     """
     tables = _open(source, column)
     if key != "-":
-        answer = _ask(tables, key, k)
+        (answer,) = _answer(tables, [find_key(tables, key)], k)
         if as_json:
             emit_json(answer)
         else:
             _print(answer)
         return
-    answers, unknown = [], 0
-    for text in _lines(sys.stdin):
-        try:
-            answer = _ask(tables, text, k)
-        except UnknownKeyError as error:
+    kept, n_unknown = [], 0
+    for texts in lines_at_hand(sys.stdin.buffer):
+        asked, unknown, refusal = _known(tables, texts)
+        for answer in _answer(tables, asked, k):
+            if as_json:
+                kept.append(answer)
+            else:
+                emit_lines((answer["key"], *_line(n)) for n in answer["neighbours"])
+        sys.stdout.flush()  # whoever asks by a pipe may wait for the answer before asking again
+        for error in unknown:
             complain(error)
-            unknown += 1
-            continue
-        if as_json:
-            answers.append(answer)
-        else:
-            emit_lines((answer["key"], *_line(n)) for n in answer["neighbours"])
+        n_unknown += len(unknown)
+        if refusal is not None:
+            raise refusal
     if as_json:
-        emit_json(answers)
-    if unknown:
+        emit_json(kept)
+    if n_unknown:
         raise typer.Exit(FAULT_OF_THE_DATA)
 
 
-def _lines(stream: Iterable[str]) -> Iterable[str]:
-    return (text for line in stream if (text := line.rstrip("\r\n")))
+def lines_at_hand(stream: Any) -> Iterator[list[str]]:
+    """Yield the lines that have come, without their ends and without empty ones, as soon as there is one.
+
+    From a file that is some thousands at a time, from somebody who types or waits one by one.
+    """
+    rest = b""
+    while part := stream.read1(2**16):  # waits for one byte, then takes what is there
+        *lines, rest = (rest + part).split(b"\n")
+        yield _texts(lines)
+    yield _texts([rest])
+
+
+def _texts(lines: Iterable[bytes]) -> list[str]:
+    encoding, errors = sys.stdin.encoding or "utf-8", sys.stdin.errors or "strict"
+    return [text for line in lines if (text := line.rstrip(b"\r").decode(encoding, errors))]
+
+
+def _known(
+    tables: dict[str | None, Any], texts: Iterable[str]
+) -> tuple[list[tuple[str | None, Any]], list[UnknownKeyError], ArgumentError | None]:
+    """Return column and key of each text up to one that several columns know, and what was wrong."""
+    asked, unknown = [], []
+    for text in texts:
+        try:
+            asked.append(find_key(tables, text))
+        except UnknownKeyError as error:
+            unknown.append(error)
+        except ArgumentError as error:
+            return asked, unknown, error
+    return asked, unknown, None
 
 
 def _open(source: str, column: str | None) -> dict[str | None, Any]:
@@ -74,18 +104,25 @@ def _open(source: str, column: str | None) -> dict[str | None, Any]:
     return {name: run.vectors(name) for name in names}
 
 
-def _ask(tables: dict[str | None, Any], text: str, k: int) -> dict[str, Any]:
-    column, key = find_key(tables, text)
-    vectors = tables[column]
-    neighbours = [
-        {
-            "key": other,
-            "similarity": float(similarity),
-            "count": None if vectors.counts is None else int(vectors.counts[vectors.row(other)]),
-        }
-        for other, similarity in vectors.nearest(key, k=k)
-    ]
-    return {"column": column, "key": key, "neighbours": neighbours}
+def _answer(
+    tables: dict[str | None, Any], asked: list[tuple[str | None, Any]], k: int
+) -> list[dict[str, Any]]:
+    """Return the neighbours of each key, those of one column found together."""
+    answers: list[dict[str, Any]] = [{}] * len(asked)
+    for column, vectors in tables.items():
+        places = [place for place, (other, _) in enumerate(asked) if other == column]
+        keys = [asked[place][1] for place in places]
+        for place, key, found in zip(places, keys, vectors.nearest(keys, k=k), strict=True):
+            neighbours = [
+                {
+                    "key": other,
+                    "similarity": float(similarity),
+                    "count": None if vectors.counts is None else int(vectors.counts[vectors.row(other)]),
+                }
+                for other, similarity in found
+            ]
+            answers[place] = {"column": column, "key": key, "neighbours": neighbours}
+    return answers
 
 
 def _line(neighbour: dict[str, Any]) -> tuple[object, ...]:
