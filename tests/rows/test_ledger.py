@@ -1,6 +1,10 @@
+import pytest
 import torch
 
+import plectrum.nn
 import plectrum.optim
+from plectrum.errors import OptimizerError
+from plectrum.rows import ledger_of
 
 
 def trained():
@@ -57,3 +61,46 @@ def test_an_update_does_not_ask_again_for_the_ids_of_its_forward(monkeypatch):
         optimizer.step()
         optimizer.zero_grad()
     assert asked == [5000, 5000]  # at the first step no row can be behind
+
+
+@pytest.mark.parametrize("name", ["AdamW", "SGD"])
+def test_rows_added_while_none_was_behind_are_stepped_in_memory_of_their_own(name):
+    options = {"momentum": 0.9} if name == "SGD" else {}
+    layer = plectrum.nn.Embedding(60, 4)
+    optimizer = getattr(plectrum.optim, name)(layer, dense_below=0, **options)
+    layer(torch.arange(60)).sum().backward()
+    optimizer.step()
+    layer.grow(400)  # reads the table: no row is behind, and nothing asks how many there are
+    before = layer.weight.detach().clone()
+    optimizer.zero_grad()
+    layer(torch.tensor([459, 60, 3])).sum().backward()
+    optimizer.step()
+    assert len(ledger_of(layer.weight).last) == 460
+    moved = (layer.weight.detach() != before).any(dim=1)
+    assert moved[[459, 60, 3]].all()
+
+
+@pytest.mark.parametrize("name", ["AdamW", "SGD", "Adagrad"])
+def test_a_table_of_another_dtype_is_refused_in_the_middle_of_training(name):
+    layer = torch.nn.Embedding(60, 4, dtype=torch.float64)
+    optimizer = getattr(plectrum.optim, name)(layer, dense_below=0)
+    layer(torch.arange(5)).sum().backward()
+    optimizer.step()
+    layer.float()
+    with pytest.raises(OptimizerError, match=r"must keep its dtype; got torch.float32, after torch.float64"):
+        layer(torch.arange(5))
+
+
+def test_a_model_converted_before_its_first_step_trains_in_the_new_dtype():
+    torch.manual_seed(0)
+    layer = torch.nn.Embedding(60, 4)
+    optimizer = plectrum.optim.AdamW(layer, lr=0.1, dense_below=0)
+    layer.double()
+    dense = torch.nn.Embedding(60, 4, _weight=layer.weight.detach().clone())
+    pairs = [(layer, optimizer), (dense, torch.optim.AdamW(dense.parameters(), lr=0.1))]
+    for k in range(30):
+        for model, its in pairs:
+            its.zero_grad()
+            model(torch.arange(k, k + 20)).pow(2).sum().backward()
+            its.step()
+    torch.testing.assert_close(layer.weight.detach(), dense.weight.detach(), rtol=0, atol=1e-12)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import plectrum.nn
 import plectrum.optim
 from plectrum.errors import ArgumentError, FormatError
 from plectrum.rows import keep_in_files, open_table
@@ -89,6 +90,31 @@ def test_a_folder_with_a_table_is_not_overwritten_and_one_without_is_named(tmp_p
         keep_in_files(new_layer().weight, tmp_path / "table")
     with pytest.raises(FormatError, match="must hold a table"):
         open_table(tmp_path / "nothing")
+
+
+def test_a_table_that_an_optimizer_holds_is_not_moved_into_files(tmp_path):
+    layer = new_layer()
+    train(layer, plectrum.optim.AdamW(layer, dense_below=0), 0, 2)
+    with pytest.raises(ArgumentError, match="must not belong to an optimizer"):
+        keep_in_files(layer.weight, tmp_path / "table")
+    assert not (tmp_path / "table").exists()
+
+
+def test_a_table_in_files_says_that_it_cannot_grow(tmp_path):
+    layer = plectrum.nn.Embedding(60, 8)
+    keep_in_files(layer.weight, tmp_path / "table")
+    with pytest.raises(ArgumentError, match="kept in files, whose size is fixed"):
+        layer.grow(3)
+    assert layer.weight.shape == (60, 8)
+
+
+def test_rows_that_were_behind_are_whole_when_a_training_ends_with_catch_up(tmp_path):
+    layer = new_layer()
+    keep_in_files(layer.weight, tmp_path / "table")
+    optimizer = plectrum.optim.AdamW(layer, lr=0.05, dense_below=0)
+    train(layer, optimizer, 0, 12)
+    optimizer.catch_up()
+    assert torch.equal(open_table(tmp_path / "table"), layer.weight)
 
 
 def test_a_file_of_another_size_is_named(tmp_path):

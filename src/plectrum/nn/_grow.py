@@ -9,8 +9,9 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from plectrum.errors import OptimizerError
+from plectrum.errors import ArgumentError, OptimizerError
 from plectrum.nn._frozen import first_value, frozen_rows, per_row_states
+from plectrum.rows import files_of
 
 
 def grow_table(table: Parameter, new_rows: Tensor) -> None:
@@ -27,6 +28,8 @@ def grow_table(table: Parameter, new_rows: Tensor) -> None:
 
     Raises
     ------
+    ArgumentError
+        The table is kept in files.
     OptimizerError
         Something (DistributedDataParallel, usually) holds the table at its old size. The table is then
         unchanged.
@@ -35,6 +38,11 @@ def grow_table(table: Parameter, new_rows: Tensor) -> None:
     -----
     Cost: a copy of the table.
     """
+    if files_of(table) is not None:
+        raise ArgumentError(
+            "`table` of `grow` must be in memory; got one that is kept in files, whose size is fixed. Make a "
+            "larger table, copy the rows into it, and keep that one in files."
+        )
     old = table.data
     table.data = torch.cat([old, new_rows.to(old)])
     if _size_in_graph(table) != table.shape:

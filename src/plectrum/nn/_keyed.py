@@ -113,6 +113,11 @@ class KeyedTable(ControlledRows):
     def __contains__(self, key: object) -> bool:
         return self.vocabulary is not None and key in self.vocabulary
 
+    def __dir__(self) -> list[str]:
+        """Leave out what a layer without keys has not: `torch.jit.trace` looks at each name in it."""
+        names: list[str] = super().__dir__()  # type: ignore[no-untyped-call]
+        return names if self.vocabulary is not None else [name for name in names if name != "vectors"]
+
     @property
     def vectors(self) -> Vectors:
         """The rows with their keys, as `Vectors`: a copy in NumPy, unknown and missing rows set apart."""

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.nn.parameter import Parameter
 
 from plectrum.errors import ArgumentError, ArgumentTypeError, RowOutOfRangeError, UnknownKeyError
@@ -17,6 +18,7 @@ from plectrum.nn._lookup import bad_ids_error
 from plectrum.nn._row_arguments import Start, row_mask, starting_rows
 from plectrum.rows import look_up_each, mark_as_table
 from plectrum.rows._occurrences import counts_lookups, look_up_in_turn
+from plectrum.rows._parameter import have_no_numbers
 
 PREFIX = "table_"
 
@@ -101,6 +103,8 @@ class EmbeddingTables(torch.nn.Module):
         tables = [self[name] for name in self.names]
         if torch.compiler.is_compiling():
             return look_up_each(ids, tables, sparse=self.sparse)
+        if have_no_numbers(ids):
+            return torch.cat([functional.embedding(ids[..., t], p) for t, p in enumerate(tables)], dim=-1)
         look_up = look_up_in_turn if any(map(counts_lookups, tables)) else look_up_each
         try:
             return look_up(ids, tables, sparse=self.sparse)

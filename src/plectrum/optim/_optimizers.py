@@ -8,9 +8,10 @@ import torch
 from torch.nn.parameter import Parameter
 
 from plectrum.errors import OptimizerError
+from plectrum.kernels.update._series import AdamSeries
 from plectrum.kernels.update._step import Step
 from plectrum.optim._base import DENSE_BELOW, Group, RowOptimizer
-from plectrum.optim._state import Params, check_range, state_like
+from plectrum.optim._state import Params, check_range, fit_states, state_like
 from plectrum.rows import Ledger
 
 
@@ -85,7 +86,17 @@ class _AdamBase(RowOptimizer):
             state["step"] = torch.tensor(0.0)
             for name in self._state_names()[: 3 if group["amsgrad"] else 2]:
                 state[name] = state_like(p, name)
+        fit_states(p, state, self._state_names())
+        self._keep_eps(p, group["eps"])
         return is_first
+
+    def _keep_eps(self, p: Parameter, eps: float) -> None:
+        """Bring all rows up to date before a step with another eps: the sums of a clock know one."""
+        clock = self._tables[p].series
+        if isinstance(clock, AdamSeries):
+            taken = clock.now - clock.start
+            if taken and clock.history[5, taken] != eps:
+                self._forget(clock)
 
     def _step_of(self, group: Group, ledger: Ledger, is_first: bool) -> Step:  # noqa: ARG002
         n, (beta1, beta2) = ledger.n_steps, group["betas"]
@@ -219,10 +230,14 @@ class _AdagradBase(RowOptimizer):
         if is_first:
             state["step"] = torch.tensor(0.0)
             state["sum"] = self._new_sum(p).fill_(group["initial_accumulator_value"])
+        fit_states(p, state, self._state_names(), dim=self._dim_of_sum(p))
         return is_first
 
     def _new_sum(self, p: Parameter) -> torch.Tensor:
-        return state_like(p, "sum")
+        return state_like(p, "sum", dim=self._dim_of_sum(p))
+
+    def _dim_of_sum(self, p: Parameter) -> int:
+        return int(p.shape[1])
 
     def _prepare_dense(self, group: Group) -> None:
         for p in group["params"]:
@@ -297,5 +312,5 @@ class RowwiseAdagrad(_AdagradBase):
             type(p) is Parameter and p.dim() == 2 and p.is_floating_point()
         ) or super()._is_worth_adopting(p)
 
-    def _new_sum(self, p: Parameter) -> torch.Tensor:
-        return state_like(p, "sum", dim=1)
+    def _dim_of_sum(self, p: Parameter) -> int:  # noqa: ARG002
+        return 1

@@ -13,7 +13,7 @@ from plectrum.kernels.update._step import Step
 from plectrum.kernels.update.torch_ops import arithmetic
 from plectrum.optim._base import DENSE_BELOW, Group, RowOptimizer
 from plectrum.optim._compiled import Work
-from plectrum.optim._state import Params, check_range, state_like
+from plectrum.optim._state import Params, check_range, fit_states, state_like
 from plectrum.rows import Ledger, RowParameter
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._mapped import TableFiles
@@ -88,6 +88,7 @@ class SGD(RowOptimizer):
 
     rule = "sgd"
     dense_class = torch.optim.SGD
+    _stepped_without_momentum: frozenset[Parameter] = frozenset()  # tables whose buffer is no longer torch's
 
     def __init__(  # noqa: PLR0917
         self,
@@ -123,10 +124,28 @@ class SGD(RowOptimizer):
         state = self.state[p]
         if self._is_by_count(group) and "count" not in state:
             state["count"] = state_like(p, "count", dim=1, dtype=torch.int64)
-        if not group["momentum"] or state.get("momentum_buffer") is not None:
+        self._follow_absence(p, group)
+        fit_states(p, state, self._state_names())
+        has_buffer = state.get("momentum_buffer") is not None
+        if not group["momentum"]:
+            self._stepped_without_momentum |= {p} if has_buffer else set()
+            return False
+        if p in self._stepped_without_momentum:
+            raise OptimizerError(
+                "`momentum` of `SGD` must not come back for a table after a step without it; got "
+                f"{group['momentum']} for one of shape {tuple(p.shape)}. Keep it above 0, or make a new "
+                "optimizer."
+            )
+        if has_buffer:
             return False
         state["momentum_buffer"] = state_like(p, "momentum_buffer")
         return True
+
+    def _follow_absence(self, p: Parameter, group: Group) -> None:
+        """Give a table a clock when momentum or decay was set after its first steps: absent rows move now."""
+        old = self._tables[p]
+        if old.series is None and self._absence_of(group) is not None:
+            self._adopt(p, group).waiting = old.waiting
 
     def _step_of(self, group: Group, ledger: Ledger, is_first: bool) -> Step:  # noqa: ARG002
         return Step(

@@ -1,4 +1,4 @@
-"""What an optimizer keeps for each row of a table: how it is made, and how it comes back from a file."""
+"""What an optimizer keeps for each row: how it is made, held to its size, and comes back from a file."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import Parameter
 
-from plectrum.errors import ArgumentError
+from plectrum.errors import ArgumentError, OptimizerError
 from plectrum.kernels._pages import use_large_pages
 from plectrum.kernels.update.torch_ops import arithmetic
 from plectrum.rows import files_of
@@ -39,6 +39,29 @@ def state_like(
     if state.device.type == "cpu":  # before anything is written to it
         use_large_pages(state.data_ptr(), state.numel() * state.element_size())
     return state
+
+
+def fit_states(p: Parameter, state: dict[str, Any], names: Iterable[str], *, dim: int | None = None) -> None:
+    """See to it that the state fits the table: kernels write to it without looking.
+
+    Raises
+    ------
+    OptimizerError
+        It is of another shape: it was loaded from a table of another size, or the table was changed by hand.
+    """
+    shape = (p.shape[0], p.shape[1] if dim is None else dim)
+    for name in names:
+        found = state.get(name)
+        if found is None:
+            continue
+        if found.shape != shape:
+            raise OptimizerError(
+                f"`{name}` of a table of shape {tuple(p.shape)} must have shape {shape}; got "
+                f"{tuple(found.shape)}. Load the state of a table of this size, and let tables grow by the "
+                "layer's `grow`."
+            )
+        if found.dtype != arithmetic(p.dtype) or not found.is_contiguous():
+            state[name] = found.to(arithmetic(p.dtype)).contiguous()
 
 
 def restore_dtypes(

@@ -12,7 +12,9 @@ Rows = Any  # int64 arrays where the compiled kernels take them on, tensors else
 
 
 def is_compiled(table: Tensor) -> bool:
-    """Return True when the compiled kernels serve updates of this table."""
+    """Return True when the compiled kernels serve updates of this table: its rows must lie end to end."""
+    if not table.is_contiguous():
+        return False
     choice = choose("update", table.device.type, str(table.dtype).removeprefix("torch."))
     return choice.implementation == "cpu"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -82,6 +83,7 @@ class Ledger:
         self.last: Tensor | None = None
         self.held: Tensor | None = None
         self.n_steps = series.now if series is not None else 0
+        self.dtype = table.dtype
         self.group: dict[str, Any] = {}
         self.waiting: list[RowGradient] = []
         self.occurred: list[Tensor] | None = None
@@ -110,6 +112,7 @@ class Ledger:
 
         Cost: reads one number per id; moves the rows that are behind.
         """
+        self._check(table)
         if not self.is_behind or not ids.numel() or self._has_just_seen(ids):
             return
         self._catch_up(self, table, *take_rows_behind(table, ids, self._last_of(table), self._now))
@@ -136,6 +139,7 @@ class Ledger:
         """Bring every row to the present step. Cost: nothing where all are; else like one dense step."""
         if not self.is_behind:
             return
+        self._check(table)
         last, n_rows = self._last_of(table), table.shape[0]
         at_once = max(1, 2**22 // max(table.shape[1], 1))
         for first in range(0, n_rows, at_once):
@@ -173,6 +177,25 @@ class Ledger:
         """Take note of rows added after the last: they are up to date, as all were when it happened."""
         if self.last is not None:
             self.last = torch.cat([self.last, self.last.new_full((n_rows,), self._now)])
+
+    def _check(self, table: Tensor) -> None:
+        """See to it that table and `last` are as the kernels take them to be: they write without looking."""
+        if table.dtype != self.dtype:
+            self._convert(table.dtype)
+        if self.last is not None and self.last.shape[0] != table.shape[0]:
+            self._last_of(table)
+
+    def _convert(self, dtype: torch.dtype) -> None:
+        """Go on with a table of another dtype, if it has not taken a step yet."""
+        if self.n_steps or self.files is not None:
+            raise OptimizerError(
+                f"A table that a plectrum optimizer trains must keep its dtype; got {dtype}, after "
+                f"{self.dtype}. Convert the model before making the optimizer, or make a new one."
+            )
+        self.dtype = dtype
+        if self.series is not None:
+            self.series = self.series.fork()
+            self.series.dtype = np.dtype(np.float64 if dtype == torch.float64 else np.float32)
 
     @property
     def _now(self) -> int:

@@ -97,7 +97,7 @@ def keep_in_files(table: Parameter, folder: str | Path) -> Parameter:
     Raises
     ------
     ArgumentError
-        The folder holds a table already.
+        The folder holds a table already, or an optimizer of plectrum has taken the table over.
 
     Examples
     --------
@@ -110,6 +110,11 @@ def keep_in_files(table: Parameter, folder: str | Path) -> Parameter:
     >>> same
     True
     """
+    if "_ledger" in table.__dict__:
+        raise ArgumentError(
+            "`table` of `keep_in_files` must not belong to an optimizer of plectrum yet; got one of shape "
+            f"{tuple(table.shape)} whose optimizer keeps its state in memory. Make the optimizer afterwards."
+        )
     files = TableFiles(folder)
     if files.has("weight"):
         raise ArgumentError(
@@ -127,7 +132,9 @@ def keep_in_files(table: Parameter, folder: str | Path) -> Parameter:
 def open_table(folder: str | Path) -> Parameter:
     """Return the table that `keep_in_files` put into this folder, mapped, as it stands.
 
-    An optimizer of the same class finds its state there and goes on where it was, also after a kill.
+    An optimizer of the same class and options finds its state there and goes on where it was, also after a
+    kill: it brings the rows that were behind up to date. Without one they are read as they stand; end a
+    training with ``optimizer.catch_up()`` if the table is to be read so.
 
     Raises
     ------

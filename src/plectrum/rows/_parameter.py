@@ -63,6 +63,14 @@ _OF_GRADIENT = {getattr(Tensor.grad, name) for name in ("__get__", "__set__", "_
 class RowParameter(Parameter):
     """A Parameter whose rows an optimizer updates one by one; made by `adopt`, never by hand.
 
+    Notes
+    -----
+    Not seen, because torch does not ask the Parameter: its memory, read through a tensor that was taken from
+    it before the last step (an old ``weight.detach()``), through TorchScript, through `torch.utils.dlpack`,
+    or where the Parameter itself is what `torch.func.grad` or `torch.vmap` goes over. Call
+    ``optimizer.catch_up()`` before, or hand them the ``weight.detach()`` of the moment. And what is done to
+    ``weight.grad.data`` is lost, as with any sparse gradient of torch's: change ``weight.grad`` itself.
+
     Examples
     --------
     >>> import torch
@@ -127,9 +135,29 @@ def _settle_gradient(func: Callable[..., Any], parameter: RowParameter, *values:
             waiting.clear()
 
 
+def _catch_up_all(table: RowParameter) -> None:
+    """Bring all rows up to date, which is no part of what `torch.jit.trace` may be taking down."""
+    tracing = None if torch.compiler.is_compiling() else torch._C._get_tracing_state()
+    if tracing is None:
+        table._ledger.catch_up_all(table)
+        return
+    torch._C._set_tracing_state(None)  # type: ignore[attr-defined]
+    try:
+        table._ledger.catch_up_all(table)
+    finally:
+        torch._C._set_tracing_state(tracing)  # type: ignore[attr-defined]
+
+
+def have_no_numbers(ids: object) -> bool:
+    """Return True for ids that stand for others: under `torch.vmap` and `torch.jit.trace`."""
+    if torch.compiler.is_compiling() or not isinstance(ids, Tensor):
+        return False
+    return torch._C._functorch.is_functorch_wrapped_tensor(ids) or torch._C._get_tracing_state() is not None
+
+
 def _bring_up_to_date(value: object) -> None:
     if isinstance(value, RowParameter):
-        value._ledger.catch_up_all(value)
+        _catch_up_all(value)
     elif isinstance(value, list | tuple):
         for part in value:
             _bring_up_to_date(part)
@@ -144,6 +172,11 @@ def _embedding(  # noqa: PLR0917
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Tensor:
+    if have_no_numbers(input):
+        _bring_up_to_date(weight)
+        return functional.embedding(
+            input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
+        )
     found = _look_up(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     if isinstance(weight, RowParameter):
         note_lookup(found, input, weight._ledger, padding_idx, weight.shape[0])
@@ -197,6 +230,9 @@ def _embedding_bag(input: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> 
     # torch 0.4's order of arguments
     if isinstance(weight, Tensor) and not weight.is_floating_point():
         input, weight = weight, input  # noqa: A001
+    if have_no_numbers(input):
+        _bring_up_to_date(weight)
+        return functional.embedding_bag(input, weight, **kwargs)
     pooled = _pool(input, weight, kwargs)
     if isinstance(weight, RowParameter):
         note_lookup(pooled, input, weight._ledger, kwargs.get("padding_idx"), weight.shape[0])

@@ -1,0 +1,259 @@
+"""Every optimizer with its options: changed while it trains, with rows frozen or added, in sixteen bits."""
+
+import copy
+
+import pytest
+import torch
+
+import plectrum.nn
+import plectrum.optim
+from plectrum.errors import OptimizerError
+from plectrum.rows import RowParameter, ledger_of
+
+N_ROWS, DIM = 60, 4
+EVERY_OPTIMIZER = {
+    "SGD": ("SGD", {"lr": 0.02}),
+    "SGD, momentum and decay": ("SGD", {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.1}),
+    "SGD, Nesterov": ("SGD", {"lr": 0.02, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    "Adagrad": ("Adagrad", {"lr": 0.1, "initial_accumulator_value": 0.3}),
+    "RowwiseAdagrad": ("RowwiseAdagrad", {"lr": 0.1}),
+    "Adam": ("Adam", {"lr": 0.05}),
+    "AdamW": ("AdamW", {"lr": 0.05, "weight_decay": 0.1}),
+    "SGD, frozen": ("SGD", {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.1, "absent_rows": "frozen"}),
+    "Adagrad, frozen, L2": ("Adagrad", {"lr": 0.1, "weight_decay": 0.1, "absent_rows": "frozen"}),
+    "RowwiseAdagrad, frozen, L2": (
+        "RowwiseAdagrad",
+        {"lr": 0.1, "weight_decay": 0.1, "absent_rows": "frozen"},
+    ),
+    "Adam, frozen, amsgrad, L2": (
+        "Adam",
+        {"lr": 0.05, "amsgrad": True, "weight_decay": 0.1, "absent_rows": "frozen"},
+    ),
+    "AdamW, frozen": ("AdamW", {"lr": 0.05, "weight_decay": 0.1, "absent_rows": "frozen"}),
+}
+every_optimizer = pytest.mark.parametrize("name", list(EVERY_OPTIMIZER))
+
+
+def optimizer_of(name, layer):
+    kind, options = EVERY_OPTIMIZER[name]
+    return getattr(plectrum.optim, kind)(layer, dense_below=0, **options)
+
+
+def batches(n=12, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(n):
+        yield torch.randint(0, N_ROWS, (6, 3), generator=generator) // 2
+
+
+def step(layer, optimizer, ids, *, dense=False):
+    optimizer.zero_grad()
+    loss = layer(ids).float().pow(2).sum()
+    (loss + layer.weight.float().pow(2).mean() if dense else loss).backward()
+    optimizer.step()
+
+
+def train(layer, optimizer, seed=0, **how):
+    for ids in batches(seed=seed):
+        step(layer, optimizer, ids, **how)
+
+
+# ---------------------------------------------------------------------------------- options set later
+
+CHANGES = {
+    "SGD, decay": ("SGD", {"lr": 0.02}, {"weight_decay": 0.1}),
+    "SGD, momentum": ("SGD", {"lr": 0.02}, {"momentum": 0.9}),
+    "SGD, momentum and Nesterov": ("SGD", {"lr": 0.02}, {"momentum": 0.9, "nesterov": True}),
+    "SGD, another momentum": ("SGD", {"lr": 0.02, "momentum": 0.9}, {"momentum": 0.5}),
+    "SGD, no more momentum": ("SGD", {"lr": 0.02, "momentum": 0.9}, {"momentum": 0.0}),
+    "SGD, dampening": ("SGD", {"lr": 0.02, "momentum": 0.9}, {"dampening": 0.5}),
+    "SGD, maximize": ("SGD", {"lr": 0.02, "momentum": 0.9}, {"maximize": True}),
+    "Adagrad, lr_decay": ("Adagrad", {"lr": 0.1}, {"lr_decay": 0.5}),
+    "Adagrad, eps": ("Adagrad", {"lr": 0.1}, {"eps": 0.1}),
+    "AdamW, decay": ("AdamW", {"lr": 0.05}, {"weight_decay": 0.5}),
+    "AdamW, betas": ("AdamW", {"lr": 0.05}, {"betas": (0.5, 0.9)}),
+    "AdamW, eps": ("AdamW", {"lr": 0.05}, {"eps": 0.01}),
+    "AdamW, lr of 0": ("AdamW", {"lr": 0.05}, {"lr": 0.0}),
+    "AdamW, lr as a tensor": ("AdamW", {"lr": 0.05}, {"lr": torch.tensor(0.03, dtype=torch.float64)}),
+}
+
+
+@pytest.mark.parametrize("name", list(CHANGES))
+def test_options_that_are_set_in_the_middle_of_training_are_followed(name):
+    kind, options, change = CHANGES[name]
+    torch.manual_seed(0)
+    ours = torch.nn.Embedding(N_ROWS, DIM, dtype=torch.float64)
+    theirs = copy.deepcopy(ours)
+    pairs = [
+        (ours, getattr(plectrum.optim, kind)(ours, dense_below=0, **options)),
+        (theirs, getattr(torch.optim, kind)(theirs.parameters(), **options)),
+    ]
+    for layer, optimizer in pairs:
+        for k, ids in enumerate(batches(16)):
+            if k == 6:
+                optimizer.param_groups[0].update(change)
+            optimizer.zero_grad()
+            layer(ids).pow(2).sum().backward()
+            optimizer.step()
+    assert ledger_of(ours.weight).last is not None or kind == "Adagrad"
+    torch.testing.assert_close(ours.weight.detach(), theirs.weight.detach(), rtol=0, atol=1e-11)
+
+
+def test_a_gradient_can_still_be_read_after_the_step_that_gave_the_table_a_clock():
+    layer = torch.nn.Embedding(N_ROWS, 4000)
+    optimizer = plectrum.optim.SGD(layer, lr=0.1, dense_below=0)
+    optimizer.param_groups[0]["momentum"] = 0.9
+    layer(torch.arange(40)).sum().backward()
+    optimizer.step()
+    assert layer.weight.grad._nnz() == 40
+
+
+def test_momentum_that_comes_back_is_refused():
+    layer = torch.nn.Embedding(N_ROWS, DIM)
+    optimizer = plectrum.optim.SGD(layer, lr=0.1, momentum=0.9, dense_below=0)
+    for momentum in (0.9, 0.0):
+        optimizer.param_groups[0]["momentum"] = momentum
+        step(layer, optimizer, torch.arange(5))
+    optimizer.param_groups[0]["momentum"] = 0.5
+    with pytest.raises(OptimizerError, match="`momentum` of `SGD` must not come back"):
+        step(layer, optimizer, torch.arange(5))
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adagrad", "AdamW"])
+def test_a_group_that_is_added_in_the_middle_of_training_has_its_own_options(kind):
+    torch.manual_seed(0)
+    weights = torch.randn(2, N_ROWS, DIM, dtype=torch.float64)
+    found = []
+    for room in (plectrum.optim, torch.optim):
+        first, second = (torch.nn.Embedding(N_ROWS, DIM, _weight=w.clone()) for w in weights)
+        options = {"momentum": 0.9} if kind == "SGD" else {}
+        more = {"dense_below": 0} if room is plectrum.optim else {}
+        optimizer = getattr(room, kind)(first.parameters(), lr=0.05, **options, **more)
+        if room is plectrum.optim:
+            optimizer = getattr(room, kind)(first, lr=0.05, **options, **more)
+        for k, ids in enumerate(batches(20)):
+            if k == 6:
+                optimizer.add_param_group(
+                    {"params": second if room is plectrum.optim else list(second.parameters()), "lr": 0.01}
+                )
+            optimizer.zero_grad()
+            (first(ids).pow(2).sum() + second(ids + 7).pow(2).sum()).backward()
+            optimizer.step()
+        found.append(torch.stack([first.weight.detach(), second.weight.detach()]))
+        assert isinstance(second.weight, RowParameter) == (room is plectrum.optim)
+    torch.testing.assert_close(*found, rtol=0, atol=1e-11)
+
+
+# ------------------------------------------------------------------------------ rows under control
+
+
+def states_of(layer, optimizer):
+    return {k: v.clone() for k, v in optimizer.state[layer.weight].items() if v.dim() == 2}
+
+
+@every_optimizer
+@pytest.mark.parametrize("kind", [plectrum.nn.Embedding, plectrum.nn.EmbeddingBag])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_frozen_rows_stay_bit_for_bit_with_their_state(name, kind, dtype):
+    torch.manual_seed(0)
+    layer = kind(N_ROWS, DIM, dtype=dtype)
+    optimizer = optimizer_of(name, layer)
+    train(layer, optimizer)  # so that there is momentum
+    held = torch.tensor([2, 5, 40, 59])
+    layer.freeze(held)
+    before, states = layer.weight.detach().clone(), states_of(layer, optimizer)
+    train(layer, optimizer, seed=1)
+    train(layer, optimizer, seed=2, dense=True)
+    optimizer.state_dict()  # which brings all rows up to date
+    assert torch.equal(layer.weight.detach()[held], before[held])
+    for key, state in states.items():
+        assert torch.equal(optimizer.state[layer.weight][key][held], state[held])
+    assert (layer.weight.detach() != before).any(dim=1).sum() > 20
+
+
+@every_optimizer
+@pytest.mark.parametrize("kind", [plectrum.nn.Embedding, plectrum.nn.EmbeddingBag])
+def test_train_only_moves_these_rows_and_no_others(name, kind):
+    torch.manual_seed(0)
+    layer = kind(N_ROWS, DIM)
+    optimizer = optimizer_of(name, layer)
+    train(layer, optimizer)
+    layer.train_only([1, 7])
+    before = layer.weight.detach().clone()
+    train(layer, optimizer, seed=1)
+    train(layer, optimizer, seed=2, dense=True)
+    assert (layer.weight.detach() != before).any(dim=1).nonzero().flatten().tolist() == [1, 7]
+
+
+@every_optimizer
+@pytest.mark.parametrize("kind", [plectrum.nn.Embedding, plectrum.nn.EmbeddingBag])
+def test_growing_keeps_old_rows_and_their_state_bit_for_bit_and_the_parameter(name, kind):
+    torch.manual_seed(0)
+    layer = kind(N_ROWS, DIM)
+    optimizer = optimizer_of(name, layer)
+    train(layer, optimizer)
+    weight, before = layer.weight, layer.weight.detach().clone()
+    states = states_of(layer, optimizer)
+    layer.grow(50)
+    optimizer.zero_grad()
+    optimizer.step()  # without gradients: the state grows, nothing moves
+    assert layer.weight is weight
+    assert torch.equal(weight.detach()[:N_ROWS], before)
+    for key, state in states.items():
+        grown = optimizer.state[weight][key]
+        assert grown.shape[0] == N_ROWS + 50
+        assert torch.equal(grown[:N_ROWS], state)
+    whole = weight.detach().clone()
+    step(layer, optimizer, torch.tensor([[N_ROWS + 49, N_ROWS, 3]]))
+    moved = (weight.detach() != whole).any(dim=1)
+    assert moved[[N_ROWS + 49, N_ROWS, 3]].all()
+
+
+def test_the_state_of_a_table_of_another_size_is_refused():
+    def trained(n_rows):
+        layer = torch.nn.Embedding(n_rows, DIM)
+        optimizer = plectrum.optim.AdamW(layer, dense_below=0)
+        step(layer, optimizer, torch.arange(5))
+        return layer, optimizer
+
+    layer, optimizer = trained(N_ROWS)
+    optimizer.load_state_dict(trained(N_ROWS - 20)[1].state_dict())
+    with pytest.raises(OptimizerError, match=r"`exp_avg` .* must have shape \(60, 4\); got \(40, 4\)"):
+        step(layer, optimizer, torch.tensor([59]))
+
+
+# --------------------------------------------------------------------------------------- sixteen bits
+
+
+@every_optimizer
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_table_of_sixteen_bits_goes_where_one_of_thirty_two_goes(name, dtype):
+    found = []
+    for kind in (dtype, torch.float32):
+        torch.manual_seed(0)
+        layer = torch.nn.Embedding(30, 512, dtype=kind)
+        torch.nn.init.ones_(layer.weight)
+        options = EVERY_OPTIMIZER[name][1]
+        optimizer = getattr(plectrum.optim, EVERY_OPTIMIZER[name][0])(
+            layer, dense_below=0, **{**options, "lr": options["lr"] / 50}
+        )
+        for k in range(60):
+            optimizer.zero_grad()
+            layer(torch.arange(k % 20, k % 20 + 10)).float().sum().backward()
+            optimizer.step()
+        found.append(layer.weight.detach().float().mean(dim=1))
+    way = (found[1] - 1).abs().max()
+    assert way > 1e-3
+    assert (found[0] - found[1]).abs().max() < 0.03 * way + 4e-4
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_table_that_was_stepped_densely_in_sixteen_bits_goes_on_when_rows_are_frozen(dtype):
+    torch.manual_seed(0)
+    layer = plectrum.nn.Embedding(N_ROWS, DIM, dtype=dtype)
+    optimizer = plectrum.optim.AdamW(layer, lr=0.05, eps=1e-4)  # too small a table to be worth adopting
+    train(layer, optimizer)
+    layer.freeze([3])
+    before = layer.weight.detach().clone()
+    train(layer, optimizer, seed=1)
+    assert layer.weight.isfinite().all()
+    assert torch.equal(layer.weight[3], before[3])
