@@ -1,6 +1,6 @@
 """One table: against torch's dense and sparse training and FBGEMM's sequence mode; exact against frozen rows.
 
-    python benchmarks/engine/one_table.py [sequence] [exact] [growth] [bags] [--rounds 15]
+    python benchmarks/engine/one_table.py [sequence] [exact] [bags] [--rounds 15]
 
 Numbers are checked before anything is timed: exact AdamW against torch's dense AdamW after the very steps
 that are timed, frozen Adam against SparseAdam, SGD against torch's.
@@ -11,7 +11,6 @@ after a dense step of torch's, which goes through a gigabyte, finds empty caches
 
 import argparse
 import copy
-import gc
 
 import numpy as np
 import torch
@@ -158,26 +157,6 @@ def exact(rounds, n_rows=1_000_000):
     return [found | {"difference_of_largest_weight": float(apart)}]
 
 
-def growth(rounds):
-    """Exact AdamW from 10,000 to 10,000,000 rows, and torch's dense AdamW as far as it is bearable."""
-    results = []
-    for n_rows in (10_000, 100_000, 1_000_000, 10_000_000):
-        dim, n_ids = 64, 4096
-        rng = np.random.default_rng(0)
-        ids = zipf_ids(n_rows, n_ids * 64, rng).reshape(64, n_ids)
-        slope = torch.randn(n_ids, dim)
-        layer = torch.nn.Embedding(n_rows, dim, _weight=torch.full((n_rows, dim), 0.1))
-        step = training(layer, plectrum.optim.AdamW(layer, dense_below=0), ids, slope)
-        results.append(
-            report(f"exact AdamW, {n_rows:,} rows", take_turns({"plectrum": step}, rounds * 3, 60))
-        )
-        del layer, step
-        gc.collect()
-    first, last = (results[k]["times"]["plectrum"]["median_ms"] for k in (1, 3))
-    print(f"  10,000,000 rows take {last / first:.2f}x the time of 100,000 (bar 1.5)")
-    return results
-
-
 def bags(rounds):
     """100,000 rows, 4,096 bags of 20 ids: forward against torch, training against FBGEMM and torch sparse."""
     n_rows, dim, n_bags, size = 100_000, 64, 4096, 20
@@ -212,12 +191,12 @@ def bags(rounds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("cases", nargs="*", default=["sequence", "exact", "growth", "bags"])
+    parser.add_argument("cases", nargs="*", default=["sequence", "exact", "bags"])
     parser.add_argument("--rounds", type=int, default=15)
     asked = parser.parse_args()
     torch.set_num_threads(2)
     for case in asked.cases:
-        results = {"sequence": sequence, "exact": exact, "growth": growth, "bags": bags}[case](asked.rounds)
+        results = {"sequence": sequence, "exact": exact, "bags": bags}[case](asked.rounds)
         write_line(f"engine_{case}", results, seed=0)
 
 
