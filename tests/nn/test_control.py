@@ -348,3 +348,12 @@ class TestGrowth:
         assert layer.num_embeddings == 9
         del holder
         assert layer.grow(2).num_embeddings == 11
+
+
+def test_a_key_to_freeze_that_the_layer_has_not_gets_its_neighbours_and_the_way_out():
+    layer = plectrum.nn.Embedding.from_keys(["Berlin", "Paris"], embedding_dim=4)
+    with pytest.raises(
+        UnknownKeyError, match=r"`Embedding.freeze` has no key 'Perlin' .* 'Berlin'.*add_keys"
+    ):
+        layer.freeze(["Paris", "Perlin"])
+    assert len(layer.frozen_rows) == 0

@@ -126,6 +126,13 @@ def test_a_wrong_name_gets_the_nearest_one():
     assert 3 not in tables
 
 
+def test_what_is_no_mapping_and_what_is_no_tensor_is_named():
+    with pytest.raises(ArgumentTypeError, match=r"must be a mapping of names .* got list"):
+        EmbeddingTables([(10, 4)])
+    with pytest.raises(ArgumentTypeError, match=r"must be an int tensor .* got dict"):
+        EmbeddingTables({"a": (10, 4)})({"a": torch.tensor([1])})
+
+
 @pytest.mark.parametrize("sizes", [{3: (1, 2)}, {"a": 3}, {"a": (1, 2, 3)}, {"a": ("x", 2)}])
 def test_wrong_sizes_are_refused_by_type(sizes):
     with pytest.raises(ArgumentTypeError, match="`sizes` of `EmbeddingTables`"):

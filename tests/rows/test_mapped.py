@@ -10,8 +10,8 @@ import torch
 
 import plectrum.nn
 import plectrum.optim
-from plectrum.errors import ArgumentError, FormatError
-from plectrum.rows import keep_in_files, open_table
+from plectrum.errors import ArgumentError, ArgumentTypeError, FormatError, OptimizerError
+from plectrum.rows import keep_in_files, make_table, open_table
 
 SOURCE = Path(__file__).parents[2] / "src"
 OPTIMIZERS = {
@@ -115,6 +115,50 @@ def test_rows_that_were_behind_are_whole_when_a_training_ends_with_catch_up(tmp_
     train(layer, optimizer, 0, 12)
     optimizer.catch_up()
     assert torch.equal(open_table(tmp_path / "table"), layer.weight)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_table_is_made_in_files_and_trained_without_ever_being_in_memory(tmp_path, dtype):
+    layer = plectrum.nn.Embedding(2000, 16, device="meta")
+    layer.weight = make_table(tmp_path / "table", (2000, 16), dtype=dtype)
+    assert abs(layer.weight.detach().float().std().item() - 0.25) < 0.01
+    optimizer = plectrum.optim.AdamW(layer, lr=0.05)
+    before = layer.weight.detach().clone()
+    train(layer, optimizer, 0, 3)
+    optimizer.catch_up()
+    assert not torch.equal(layer.weight.detach(), before)
+    assert torch.equal(open_table(tmp_path / "table"), layer.weight)
+    with pytest.raises(ArgumentError, match="`folder` of `make_table` must not hold a table yet"):
+        make_table(tmp_path / "table", (3, 4))
+
+
+@pytest.mark.parametrize("how", ["the module", "its parameters"])
+def test_a_small_table_in_files_keeps_its_state_there_too(tmp_path, how):
+    layer = torch.nn.Embedding(60, 8)
+    keep_in_files(layer.weight, tmp_path / "table")
+    optimizer = plectrum.optim.AdamW(layer if how == "the module" else layer.parameters(), lr=0.05)
+    train(layer, optimizer, 0, 2)
+    assert (tmp_path / "table" / "exp_avg.bin").exists()
+
+
+def test_another_optimizer_than_the_one_that_trained_a_table_is_refused(tmp_path):
+    layer = new_layer()
+    keep_in_files(layer.weight, tmp_path / "table")
+    plectrum.optim.SGD(layer, lr=0.1)  # takes no step, so the next may be another
+    train(layer, plectrum.optim.AdamW(layer, lr=0.1), 0, 2)
+    again = torch.nn.Embedding(60, 8)
+    again.weight = open_table(tmp_path / "table")
+    with pytest.raises(OptimizerError, match="holds steps of 'adamw', got 'adam'"):
+        plectrum.optim.Adam(again, lr=0.1)
+    train(again, plectrum.optim.AdamW(again, lr=0.1), 2, 4)
+
+
+def test_what_is_no_table_is_not_moved_into_files(tmp_path):
+    with pytest.raises(ArgumentTypeError, match=r"must be a Parameter .* got Embedding"):
+        keep_in_files(new_layer(), tmp_path / "table")
+    with pytest.raises(ArgumentError, match="must be on the CPU; got one on meta"):
+        keep_in_files(torch.nn.Embedding(3, 4, device="meta").weight, tmp_path / "table")
+    assert not (tmp_path / "table").exists()
 
 
 def test_a_file_of_another_size_is_named(tmp_path):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from plectrum.errors import ArgumentError, ArgumentTypeError, RowOutOfRangeError
+from plectrum.errors import ArgumentError, ArgumentTypeError, RowOutOfRangeError, UnknownKeyError
 
 if TYPE_CHECKING:
     from plectrum.vocabulary import Vocabulary
@@ -25,7 +25,7 @@ def row_mask(owner: str, rows_or_keys: Any, table: Tensor, vocabulary: Vocabular
         return torch.ones(n_rows, dtype=torch.bool, device=table.device)
     rows = rows_or_keys
     if vocabulary is not None and not isinstance(rows, Tensor):
-        rows = vocabulary.encode([rows] if isinstance(rows, (str, bytes)) else rows, unknown="error")
+        rows = _rows_of_keys(owner, [rows] if isinstance(rows, (str, bytes)) else rows, vocabulary)
     rows = _as_rows(owner, rows, n_rows, table.device)
     if rows.dtype is torch.bool:
         return rows
@@ -45,6 +45,22 @@ def row_mask(owner: str, rows_or_keys: Any, table: Tensor, vocabulary: Vocabular
     mask = torch.zeros(n_rows, dtype=torch.bool, device=table.device)
     mask[rows] = True
     return mask
+
+
+def _rows_of_keys(owner: str, keys: Any, vocabulary: Vocabulary) -> Any:
+    try:
+        return vocabulary.encode(keys, unknown="error")
+    except UnknownKeyError as error:
+        unknown = error.key
+        raise UnknownKeyError(
+            unknown,
+            position=error.position,
+            n_unknown=error.n_unknown,
+            n_values=error.n_values,
+            nearest=lambda: vocabulary.nearest_keys(unknown),
+            owner=f"the layer of `{owner}`",
+            advice="Leave it out, take it in first (`add_keys`), or give row numbers as a tensor.",
+        ) from None
 
 
 def _as_rows(owner: str, rows: Any, n_rows: int, device: torch.device) -> Tensor:

@@ -70,6 +70,11 @@ class EmbeddingTables(torch.nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        if not isinstance(sizes, Mapping):
+            raise ArgumentTypeError(
+                "`sizes` of `EmbeddingTables` must be a mapping of names to (num_embeddings, embedding_dim); "
+                f"got {type(sizes).__name__}. Write {{'store': (1115, 10), 'state': (12, 6)}}."
+            )
         self.names: tuple[str, ...] = tuple(sizes)
         self.sparse = sparse
         self.init_std = init_std
@@ -94,6 +99,12 @@ class EmbeddingTables(torch.nn.Module):
         `ids` holds int32 or int64 ids, of shape (..., n_tables): column t is looked up in the t-th table. A
         bad id raises `RowOutOfRangeError`, which names the table.
         """
+        if not isinstance(ids, Tensor):
+            raise ArgumentTypeError(
+                "`ids` of `EmbeddingTables` must be an int tensor with one column per table, shape (..., "
+                f"{len(self.names)}); got {type(ids).__name__}. Stack the ids of the tables in the order of "
+                "`tables.names`: torch.stack([...], dim=-1)."
+            )
         if ids.dim() == 0 or ids.shape[-1] != len(self.names):
             raise ArgumentError(
                 "`ids` of `EmbeddingTables` must have one column per table, shape (..., "

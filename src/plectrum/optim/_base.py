@@ -96,7 +96,7 @@ class RowOptimizer(torch.optim.Optimizer):
     def _is_worth_adopting(self, p: Parameter) -> bool:
         if isinstance(p, RowParameter):
             return True
-        small = p.numel() < self.dense_below and self.absent_rows == "exact"
+        small = p.numel() < self.dense_below and self.absent_rows == "exact" and files_of(p) is None
         return type(p) is Parameter and p.dim() == 2 and p.is_floating_point() and not small
 
     def _adopt(self, p: Parameter, group: Group) -> Ledger:
@@ -134,6 +134,7 @@ class RowOptimizer(torch.optim.Optimizer):
 
     def _find_state(self, p: Parameter, files: TableFiles) -> None:
         """Take up the state that stands in the files of a table."""
+        files.claim(self.rule)
         for name in self._state_names():
             if files.has(name) and name not in self.state[p]:
                 dim = 1 if self.rule == "rowwise_adagrad" else p.shape[1]

@@ -6,6 +6,7 @@ from plectrum.rows._ledger import Ledger as Ledger
 from plectrum.rows._lookup import look_up_each as look_up_each
 from plectrum.rows._mapped import files_of as files_of
 from plectrum.rows._mapped import keep_in_files as keep_in_files
+from plectrum.rows._mapped import make_table as make_table
 from plectrum.rows._mapped import open_table as open_table
 from plectrum.rows._parameter import RowParameter as RowParameter
 from plectrum.rows._parameter import adopt as adopt
@@ -24,6 +25,7 @@ __all__ = [
     "keep_in_files",
     "ledger_of",
     "look_up_each",
+    "make_table",
     "mark_as_table",
     "open_table",
     "release",

@@ -1,8 +1,9 @@
 """Tables in files: larger than memory, and still there after a process is killed.
 
-A folder holds the table, the optimizer's state, the last step of each row and the numbers of every step since
-the table was last whole. A step is written down before any row takes it; so after a kill in the middle of
-a step the rows that had not taken it count as absent from it, and everything else goes on.
+A folder holds the table, the optimizer's state, the last step of each row, the optimizer's rule and the
+numbers of every step since the table was last whole. A step is written down before any row takes it; so after
+a kill in the middle of a step the rows that had not taken it count as absent from it, and everything else
+goes on.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import Parameter
 
-from plectrum.errors import ArgumentError, FormatError
+from plectrum.errors import ArgumentError, ArgumentTypeError, FormatError, OptimizerError
+from plectrum.rows._tables import mark_as_table
 
 _FILES = "_plectrum_files"
 
@@ -73,6 +75,24 @@ class TableFiles:
         self.write(start=step)
         (self.folder / "steps.log").write_bytes(b"")
 
+    def claim(self, rule: str) -> None:
+        """Take note of the rule by which the table is stepped; raise where its steps were of another.
+
+        Raises
+        ------
+        OptimizerError
+            The folder holds the steps of another rule, whose state this one cannot go on from.
+        """
+        about, log = self._read(), self.folder / "steps.log"
+        before, has_steps = about.get("rule", rule), log.exists() and log.stat().st_size > 0
+        if before != rule and (has_steps or about.get("start")):
+            raise OptimizerError(
+                f"A table in files must be trained on by the optimizer that trained it; {str(self.folder)!r} "
+                f"holds steps of {before!r}, got {rule!r}. Take that optimizer; or, with all rows up to date "
+                "(its `catch_up`), move a copy of the table into a new folder, where state begins anew."
+            )
+        self.write(rule=rule)
+
     def write(self, **about: Any) -> None:
         """Keep these facts about the table."""
         (self.folder / "table.json").write_text(json.dumps({**self._read(), **about}), encoding="utf-8")
@@ -82,10 +102,58 @@ class TableFiles:
         return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
+def make_table(
+    folder: str | Path,
+    shape: tuple[int, int],
+    *,
+    std: float | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> Parameter:
+    """Return a new table in files, of normal numbers; it may be larger than memory.
+
+    Parameters
+    ----------
+    folder : path
+        Must not hold a table yet.
+    shape : (n_rows, embedding_dim)
+    std : float, optional
+        Deviation of the numbers; 1/sqrt(embedding_dim) by default, so that a row has a length of about 1.
+    dtype : torch.dtype
+        Any float dtype.
+
+    Raises
+    ------
+    ArgumentError
+        The folder holds a table already.
+
+    Notes
+    -----
+    Cost: writes the file once; the system keeps in memory what fits. The state of plectrum's optimizers
+    is kept in files beside it, so free room is needed for both (AdamW's is twice the table in float32).
+
+    Examples
+    --------
+    A layer that is made on the device "meta" takes no memory; the table is then put in its place:
+
+    >>> import tempfile, torch, plectrum.nn
+    >>> from plectrum.rows import make_table
+    >>> layer = plectrum.nn.Embedding(1000, 4, device="meta")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     layer.weight = make_table(folder, (1000, 4))
+    ...     layer(torch.tensor([3, 7])).shape
+    torch.Size([2, 4])
+    """
+    files = _new_files(folder, "make_table")
+    mapped = files.array("weight", shape, dtype).normal_(0, max(shape[1], 1) ** -0.5 if std is None else std)
+    _describe(files, mapped)
+    return _with_files(Parameter(mapped), files)
+
+
 def keep_in_files(table: Parameter, folder: str | Path) -> Parameter:
     """Move a table into files in a new folder, in place; return the Parameter.
 
-    Optimizers of plectrum keep their state for it there too. Do this before making the optimizer.
+    Optimizers of plectrum keep their state for it there too. Do this before making the optimizer. A table
+    that memory cannot hold is made by `make_table`.
 
     Parameters
     ----------
@@ -97,7 +165,10 @@ def keep_in_files(table: Parameter, folder: str | Path) -> Parameter:
     Raises
     ------
     ArgumentError
-        The folder holds a table already, or an optimizer of plectrum has taken the table over.
+        The folder holds a table already, the table is not on the CPU, or an optimizer of plectrum has taken
+        it over.
+    ArgumentTypeError
+        `table` is no Parameter.
 
     Examples
     --------
@@ -110,27 +181,45 @@ def keep_in_files(table: Parameter, folder: str | Path) -> Parameter:
     >>> same
     True
     """
+    if not isinstance(table, Parameter):
+        raise ArgumentTypeError(
+            "`table` of `keep_in_files` must be a Parameter (n_rows, embedding_dim); got "
+            f"{type(table).__name__}. Give the table of the layer: `layer.weight`, or `tables[name]`."
+        )
     if "_ledger" in table.__dict__:
         raise ArgumentError(
             "`table` of `keep_in_files` must not belong to an optimizer of plectrum yet; got one of shape "
             f"{tuple(table.shape)} whose optimizer keeps its state in memory. Make the optimizer afterwards."
         )
+    if table.device.type != "cpu":
+        raise ArgumentError(
+            f"`table` of `keep_in_files` must be on the CPU; got one on {table.device}. Move the model there "
+            "(`model.cpu()`), or make the table by `make_table`."
+        )
+    files = _new_files(folder, "keep_in_files")
+    mapped = files.array("weight", table.shape, table.dtype)
+    mapped.copy_(table.detach())
+    _describe(files, mapped)
+    table.data = mapped
+    return _with_files(table, files)
+
+
+def _new_files(folder: str | Path, owner: str) -> TableFiles:
     files = TableFiles(folder)
     if files.has("weight"):
         raise ArgumentError(
-            f"`folder` of `keep_in_files` must not hold a table yet; got {str(folder)!r}. Open it "
+            f"`folder` of `{owner}` must not hold a table yet; got {str(folder)!r}. Open it "
             "with `open_table`, or name another folder."
         )
-    mapped = files.array("weight", table.shape, table.dtype)
-    mapped.copy_(table.detach())
+    return files
+
+
+def _describe(files: TableFiles, table: Tensor) -> None:
     files.write(shape=list(table.shape), dtype=str(table.dtype).removeprefix("torch."))
-    table.data = mapped
-    setattr(table, _FILES, files)
-    return table
 
 
 def open_table(folder: str | Path) -> Parameter:
-    """Return the table that `keep_in_files` put into this folder, mapped, as it stands.
+    """Return the table that `make_table` or `keep_in_files` put into this folder, mapped, as it stands.
 
     An optimizer of the same class and options finds its state there and goes on where it was, also after a
     kill: it brings the rows that were behind up to date. Without one they are read as they stand; end a
@@ -145,12 +234,18 @@ def open_table(folder: str | Path) -> Parameter:
     if "shape" not in about:
         raise FormatError(
             f"`folder` of `open_table` must hold a table; got {str(folder)!r}, which has no table.json. Make "
-            "one with `keep_in_files`.",
+            "one with `make_table` or `keep_in_files`.",
             path=str(folder),
         )
     files = TableFiles(folder)
-    table = Parameter(files.array("weight", about["shape"], getattr(torch, about["dtype"])))
-    setattr(table, _FILES, files)
+    return _with_files(
+        Parameter(files.array("weight", about["shape"], getattr(torch, about["dtype"]))), files
+    )
+
+
+def _with_files(table: Parameter, files: TableFiles) -> Parameter:
+    """Return the table, known to optimizers as one, and as one in these files."""
+    setattr(mark_as_table(table), _FILES, files)
     return table
 
 
