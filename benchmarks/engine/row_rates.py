@@ -1,6 +1,6 @@
 """SGD with a rate for each row by its count, against one rate for all, each at its best: error and cost.
 
-    python benchmarks/engine/row_rates.py [--epochs 3] [--seeds 3]
+    python benchmarks/engine/row_rates.py [errors] [cost] [--epochs 3] [--seeds 3]
 
 Two tables are trained on pairs, by minimising the squared error of the product of two rows plus their biases:
 pairs of keys that follow Zipf's law and whose hidden vectors are known; ratings of MovieLens 100k; plays of
@@ -10,7 +10,7 @@ and what is printed is the error on another tenth. Row-wise Adagrad stands besid
 depends on the batch: in a large one a frequent row adds up many gradients, and what it can bear limits a rate
 that is one for all.
 
-The cost is that of a step on 40,960 Zipf ids in 500,000 rows of 64.
+The cost is that of a step on 40,960 Zipf ids in 500,000 rows of 64, and on 26 x 4,096 in as many tables.
 """
 
 import argparse
@@ -137,22 +137,22 @@ def compare(title, pairs, batch_size, epochs, seeds):
     return result
 
 
-def cost():
-    rng = np.random.default_rng(0)
-    batches = [zipf_ids(500_000, 40_960, rng) for _ in range(8)]
-    slope = torch.randn(40_960, 64)
+def cost(rng, n_tables, n_rows, n_ids, dim=64):
+    ids = [torch.stack([zipf_ids(n_rows, n_ids, rng) for _ in range(n_tables)], dim=1) for _ in range(4)]
+    slope = torch.randn(n_ids, n_tables * dim)
     calls = {}
     for name in ("one rate", "rates by count"):
-        layer = plectrum.nn.Embedding(500_000, 64)
-        optimizer = GRIDS[name][0](layer, 0.1)
+        tables = plectrum.nn.EmbeddingTables({str(t): (n_rows, dim) for t in range(n_tables)})
+        optimizer = GRIDS[name][0](tables, 0.1)
 
-        def train(k, layer=layer, optimizer=optimizer):
-            layer(batches[k % 8]).backward(slope)
+        def train(k, tables=tables, optimizer=optimizer):
+            tables(ids[k % len(ids)]).backward(slope)
             optimizer.step()
             optimizer.zero_grad()
 
         calls[name] = train
-    return report("a step, 500,000 x 64, 40,960 ids", take_turns(calls, 15, steps=5), [tuple(calls)[::-1]])
+    title = f"a step, {n_tables} x {n_rows:,} x {dim}, {n_ids:,} ids each"
+    return report(title, take_turns(calls, 15, steps=5), [tuple(calls)[::-1]])
 
 
 def check():
@@ -171,14 +171,19 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("cases", nargs="*", default=["errors", "cost"])
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     check()
-    results = [
-        compare(title, pairs, batch_size, options.epochs, options.seeds)
-        for title, pairs, sizes in sources()
-        for batch_size in sizes
-    ]
-    results.append(cost())
+    results = []
+    if "errors" in options.cases:
+        results = [
+            compare(title, pairs, batch_size, options.epochs, options.seeds)
+            for title, pairs, sizes in sources()
+            for batch_size in sizes
+        ]
+    if "cost" in options.cases:
+        rng = np.random.default_rng(0)
+        results += [cost(rng, 1, 500_000, 40_960), cost(rng, 26, 100_000, 4_096)]
     write_line("engine_row_rates", results, epochs=options.epochs, seeds=options.seeds, dim=DIM)

@@ -17,7 +17,7 @@ from plectrum.nn._grow import grow_table
 from plectrum.nn._lookup import bad_ids_error
 from plectrum.nn._row_arguments import Start, row_mask, starting_rows
 from plectrum.rows import look_up_each, mark_as_table
-from plectrum.rows._occurrences import counts_lookups, look_up_in_turn
+from plectrum.rows._occurrences import counts_lookups, look_up_counted
 from plectrum.rows._parameter import have_no_numbers
 
 PREFIX = "table_"
@@ -116,7 +116,7 @@ class EmbeddingTables(torch.nn.Module):
             return look_up_each(ids, tables, sparse=self.sparse)
         if have_no_numbers(ids):
             return torch.cat([functional.embedding(ids[..., t], p) for t, p in enumerate(tables)], dim=-1)
-        look_up = look_up_in_turn if any(map(counts_lookups, tables)) else look_up_each
+        look_up = look_up_counted if any(map(counts_lookups, tables)) else look_up_each
         try:
             return look_up(ids, tables, sparse=self.sparse)
         except (IndexError, RuntimeError) as error:

@@ -218,7 +218,7 @@ class SGD(RowOptimizer):
                 "layer's `grow`."
             )
         ids = ids if held is None else ids[~held[ids]]
-        count[:, 0].index_add_(0, ids, torch.ones_like(ids))
+        count.view(-1).scatter_add_(0, ids, torch.ones_like(ids))
         ledger.occurred.clear()
 
     def _step_dense(self, dense: list[tuple[Group, list[Parameter]]]) -> None:
@@ -242,8 +242,8 @@ class SGD(RowOptimizer):
         """Return the gradient divided by the square root of each row's count."""
         if not self._is_by_count(self._tables[p].group):
             return gradient
-        count = self.state[p]["count"][:, 0][gradient.ids.long()]
-        rate = count.clamp(min=1).to(arithmetic(p.dtype)).rsqrt()  # 0: held, and left out of the step
+        count = self.state[p]["count"].view(-1).index_select(0, gradient.ids)
+        rate = count.to(arithmetic(p.dtype)).clamp_(min=1).rsqrt_()  # 0: held, and left out of the step
         return gradient._replace(scale=rate if gradient.scale is None else gradient.scale * rate)
 
     def zero_grad(self, set_to_none: bool = True) -> None:

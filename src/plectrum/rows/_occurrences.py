@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from torch.nn.parameter import Parameter
 
+from plectrum.rows._gradient import may_be_rows
 from plectrum.rows._ledger import Ledger
+from plectrum.rows._lookup import _is_one_call, look_up_each
 
 
 def counts_lookups(table: Parameter) -> bool:
@@ -23,10 +24,13 @@ def counts_lookups(table: Parameter) -> bool:
     return isinstance(ledger, Ledger) and ledger.occurred is not None
 
 
-def look_up_in_turn(ids: Tensor, tables: Sequence[Parameter], *, sparse: bool = False) -> Tensor:
-    """Return what `look_up_each` returns, by one lookup per table, each of which is noted."""
-    rows = [functional.embedding(ids[..., t], table, sparse=sparse) for t, table in enumerate(tables)]
-    return torch.cat(rows, dim=-1)
+def look_up_counted(ids: Tensor, tables: Sequence[Parameter], *, sparse: bool = False) -> Tensor:
+    """Return what `look_up_each` returns, and note the lookups in tables whose optimizer counts them."""
+    found = look_up_each(ids, tables, sparse=sparse)
+    if may_be_rows(sparse) and _is_one_call(ids, tables):  # else each table was looked up, and noted, alone
+        for t, table in enumerate(tables):
+            note_lookup(found, ids[..., t], table.__dict__["_ledger"], None, table.shape[0])
+    return found
 
 
 def note_lookup(found: Tensor, ids: Any, ledger: Ledger, padding: int | None, n_rows: int) -> None:
