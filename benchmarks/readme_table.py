@@ -105,6 +105,14 @@ def model_rows():
             yield case + ours.removeprefix("plectrum"), peer, f"{ratio:.1f}x", quality
 
 
+def first_call_rows():
+    cases = newest_cases("engine_first_call")
+    if cases:
+        case, result = max(cases.items(), key=lambda pair: pair[1]["first_seconds"])
+        said = f"{result['first_seconds']:.1f} s, then {result['later_seconds']:.1f} s"
+        yield f"the very first call, compiling ({case})", "the first in a new process", said, ""
+
+
 def words_rows():
     speeds, judged = {}, {}
     for line in lines_of("words_word2vec"):
@@ -176,6 +184,7 @@ def table():
         *axis_rows(),
         *memory_rows(),
         *model_rows(),
+        *first_call_rows(),
         *words_rows(),
         *plain_rows("formats_load", "gensim"),
         *plain_rows("vectors_search", "gensim"),

@@ -221,6 +221,30 @@ def test_the_state_of_a_table_of_another_size_is_refused():
         step(layer, optimizer, torch.tensor([59]))
 
 
+# ------------------------------------------------------------------------------------------ threads
+
+
+@every_optimizer
+def test_a_training_has_the_same_bits_with_any_number_of_threads_and_from_run_to_run(name):
+    before, found = torch.get_num_threads(), []
+    try:
+        for n_threads in (1, 2, 3, 2):
+            torch.set_num_threads(n_threads)
+            generator = torch.Generator().manual_seed(0)
+            layer = torch.nn.Embedding(2000, 40, _weight=torch.randn(2000, 40, generator=generator))
+            optimizer = optimizer_of(name, layer)
+            for _ in range(6):
+                ids = (torch.rand(5000, generator=generator) ** 3 * 2000).long()
+                slope = torch.randn(5000, 40, generator=generator)
+                optimizer.zero_grad()
+                layer(ids).backward(slope)
+                optimizer.step()
+            found.append(layer.weight.detach())
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(found[0], other) for other in found[1:])
+
+
 # --------------------------------------------------------------------------------------- sixteen bits
 
 

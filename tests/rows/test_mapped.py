@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 import plectrum.nn
 import plectrum.optim
 from plectrum.errors import ArgumentError, ArgumentTypeError, FormatError, OptimizerError
-from plectrum.rows import keep_in_files, make_table, open_table
+from plectrum.rows import keep_in_files, ledger_of, make_table, open_table
 
 SOURCE = Path(__file__).parents[2] / "src"
 OPTIMIZERS = {
@@ -77,6 +78,48 @@ def test_a_killed_process_leaves_a_table_that_trains_on(tmp_path):
     again.weight = open_table(folder)
     train(again, plectrum.optim.AdamW(again, **options), 12, 20)
     torch.testing.assert_close(again.weight.detach(), whole.weight.detach(), rtol=1e-6, atol=1e-6)
+
+
+FOREVER = """
+import sys, torch, plectrum.optim
+sys.path.insert(0, {tests!r})
+from test_mapped import keep_in_files, new_layer, train
+layer = new_layer()
+keep_in_files(layer.weight, {folder!r})
+train(layer, plectrum.optim.AdamW(layer, lr=0.05, weight_decay=0.1, dense_below=0), 0, 10**9)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", [0.0003, 0.0011, 0.0024])
+def test_a_process_killed_at_any_moment_leaves_all_rows_whole_but_those_of_its_last_batch(tmp_path, moment):
+    folder = tmp_path / "table"
+    program = textwrap.dedent(FOREVER).format(tests=str(Path(__file__).parent), folder=str(folder))
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    process = subprocess.Popen([sys.executable, "-c", program], env=environment)
+    log = folder / "steps.log"
+    try:
+        while not log.exists() or log.stat().st_size < 5000:
+            assert process.poll() is None
+            time.sleep(0.001)
+        time.sleep(moment)
+    finally:
+        process.kill()
+        process.wait()
+    again = torch.nn.Embedding(60, 8)
+    again.weight = open_table(folder)
+    optimizer = plectrum.optim.AdamW(again, lr=0.05, weight_decay=0.1, dense_below=0)
+    n_steps = ledger_of(again.weight).n_steps
+    whole = new_layer()
+    train(whole, plectrum.optim.AdamW(whole, lr=0.05, weight_decay=0.1, dense_below=0), 0, n_steps)
+    others = torch.ones(60, dtype=torch.bool)
+    others[next(batches(n_steps - 1, n_steps))] = False
+    apart = (again.weight.detach() - whole.weight.detach()).abs()
+    assert n_steps > 50
+    assert apart[others].max() < 1e-5
+    assert apart.max() < 0.2  # a few times the rate
+    train(again, optimizer, n_steps, n_steps + 50)
+    assert again.weight.isfinite().all()
 
 
 def test_a_clock_that_forgets_forgets_in_the_files_too(tmp_path, monkeypatch):

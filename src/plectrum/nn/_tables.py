@@ -35,7 +35,8 @@ class EmbeddingTables(torch.nn.Module):
         ``""`` and ``"weight"`` too. The order is the order of the columns of the ids and of the blocks of
         the output.
     sparse : bool
-        Make the gradients sparse tensors of the rows looked up.
+        Make the gradients sparse tensors of the rows looked up. Leave it False under
+        DistributedDataParallel, which knows sparse gradients of torch's own layers only.
     init_std : float, optional
         Deviation of the normal numbers the rows start as; by default 1/sqrt(embedding_dim) of each table,
         so that a row has a length of about 1 whatever its dim. (`Embedding` keeps torch's N(0, 1).)
