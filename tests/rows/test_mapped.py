@@ -53,6 +53,27 @@ def test_training_goes_on_after_the_table_is_opened_again(name, tmp_path):
     torch.testing.assert_close(again.weight.detach(), whole.weight.detach(), rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", list(OPTIMIZERS))
+def test_a_state_that_is_loaded_goes_into_the_files(name, tmp_path):
+    kind, options = getattr(plectrum.optim, name), {"dense_below": 0, **OPTIMIZERS[name]}
+    whole = new_layer()
+    optimizer = kind(whole, **options)
+    train(whole, optimizer, 0, 8)
+    layer = torch.nn.Embedding(60, 8)
+    keep_in_files(layer.weight, tmp_path / "table")
+    mapped = kind(layer, **options)
+    train(layer, mapped, 30, 33)  # what the files hold is replaced
+    layer.load_state_dict(whole.state_dict())
+    mapped.load_state_dict(optimizer.state_dict())
+    train(layer, mapped, 8, 14)
+    del layer
+    again = torch.nn.Embedding(60, 8)
+    again.weight = open_table(tmp_path / "table")
+    train(again, kind(again, **options), 14, 20)
+    train(whole, optimizer, 8, 20)
+    torch.testing.assert_close(again.weight.detach(), whole.weight.detach(), rtol=1e-6, atol=1e-6)
+
+
 PROGRAM = """
 import os, signal, sys, torch, plectrum.optim
 sys.path.insert(0, {tests!r})

@@ -16,7 +16,7 @@ from plectrum.kernels.update._step import STATES, Step
 from plectrum.optim import _gradients
 from plectrum.optim._absence import ABSENCE, catch_up, new_series
 from plectrum.optim._compiled import Work, update_tables
-from plectrum.optim._state import restore_dtypes
+from plectrum.optim._state import restore_states
 from plectrum.rows import (
     Ledger,
     RowParameter,
@@ -416,7 +416,7 @@ class RowOptimizer(torch.optim.Optimizer):
         """Take over a state that `state_dict` gave, of this class or of torch's dense optimizer."""
         self.catch_up()
         super().load_state_dict(state_dict)
-        restore_dtypes(self, self._tables, state_dict)
+        restore_states(self, self._tables, state_dict)
         for group in self.param_groups:
             for p in group["params"]:
                 if p in self._tables:

@@ -13,6 +13,7 @@ from plectrum.errors import ArgumentError, OptimizerError
 from plectrum.kernels._pages import use_large_pages
 from plectrum.kernels.update.torch_ops import arithmetic
 from plectrum.rows import files_of
+from plectrum.rows._mapped import TableFiles
 
 Params = torch.nn.Module | Iterable[Any]
 
@@ -64,13 +65,14 @@ def fit_states(p: Parameter, state: dict[str, Any], names: Iterable[str], *, dim
             state[name] = found.to(arithmetic(p.dtype)).contiguous()
 
 
-def restore_dtypes(
+def restore_states(
     optimizer: torch.optim.Optimizer, tables: Iterable[Parameter], saved: dict[str, Any]
 ) -> None:
     """Give the state of tables the numbers that were saved, after torch has loaded them.
 
     torch rounds what it loads to the dtype of the parameter: a table of 16 bits would get moments of 16 bits,
-    and a count of occurrences would become a float.
+    and a count of occurrences would become a float. And it leaves in memory what belongs into the files of a
+    table that has some; these then begin at the step that was loaded.
 
     Parameters
     ----------
@@ -88,4 +90,20 @@ def restore_dtypes(
         for key, value in saved["state"].get(name, {}).items() if p in known else ():
             if isinstance(value, Tensor) and value.dim() == 2:
                 kind = arithmetic(p.dtype) if value.is_floating_point() else value.dtype
-                optimizer.state[p][key] = value.to(p.device, kind)
+                optimizer.state[p][key] = _where_it_belongs(p, key, value.to(p.device, kind))
+        files = files_of(p) if p in known else None
+        if files is not None:
+            _begin_again(p, files, int(optimizer.state[p].get("step", 0)))
+
+
+def _where_it_belongs(p: Parameter, name: str, state: Tensor) -> Tensor:
+    """Return the state; in the table's files if any."""
+    files = files_of(p)
+    return state if files is None else files.array(name, state.shape, state.dtype).copy_(state)
+
+
+def _begin_again(p: Parameter, files: TableFiles, step: int) -> None:
+    """Let the files of a table, all of whose rows are up to date, say that it has taken this many steps."""
+    if files.has("last"):
+        files.array("last", (p.shape[0],), torch.int32).fill_(step)
+    files.restart(step)
