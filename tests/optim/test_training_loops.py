@@ -689,3 +689,46 @@ def test_large_batches_of_one_table_train_as_with_torch(name, shape):
     with pytest.raises(IndexError, match="got 300 at position"):
         a(torch.full(shape, 300))
     assert_same_weights(a, b)
+
+
+@every_optimizer
+@pytest.mark.parametrize("mode", ["sum", "mean"])
+def test_torchs_bags_with_sparse_gradients_are_found_to_be_tables(name, mode):
+    torch.manual_seed(0)
+    a = torch.nn.EmbeddingBag(N_ROWS, DIM, mode=mode, sparse=True)
+    b = torch.nn.EmbeddingBag(N_ROWS, DIM, mode=mode, _weight=a.weight.detach().clone())
+    mine = getattr(plectrum.optim, name)(a.parameters(), dense_below=0, **OPTIMIZERS[name])
+    other = getattr(torch.optim, name)(b.parameters(), **OPTIMIZERS[name])
+    for ids, _ in batches():
+        for layer, optimizer in ((a, mine), (b, other)):
+            optimizer.zero_grad()
+            layer(ids).pow(2).sum().backward()
+            optimizer.step()
+    assert isinstance(a.weight, RowParameter)
+    assert_same_weights(a, b)
+
+
+def test_grad_scaler_scales_and_skips_with_a_table_of_bfloat16():
+    torch.manual_seed(0)
+    layer = torch.nn.Embedding(N_ROWS, 64, dtype=torch.bfloat16)
+    torch.nn.init.ones_(layer.weight)
+    optimizer = plectrum.optim.SGD(layer, lr=1e-3, dense_below=0)
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**8)
+    for k in range(101):
+        optimizer.zero_grad()
+        loss = layer(torch.arange(10)).float().sum() * (float("inf") if k == 50 else 1.0)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+    assert scaler.get_scale() == 2.0**7
+    assert abs(layer.weight[:10].detach().float().mean().item() - 0.9) < 5e-3
+    assert (layer.weight[10:] == 1).all()
+
+
+def test_grad_scaler_refuses_gradients_of_float16_as_torchs_do():
+    layer = torch.nn.Embedding(N_ROWS, DIM, dtype=torch.float16)
+    optimizer = plectrum.optim.SGD(layer, lr=1e-3, dense_below=0)
+    scaler = torch.amp.GradScaler("cpu")
+    scaler.scale(layer(torch.arange(10)).float().sum()).backward()
+    with pytest.raises(ValueError, match="Attempting to unscale FP16 gradients"):
+        scaler.step(optimizer)
