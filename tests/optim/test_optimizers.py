@@ -217,8 +217,17 @@ def test_the_state_of_a_table_of_another_size_is_refused():
 
     layer, optimizer = trained(N_ROWS)
     optimizer.load_state_dict(trained(N_ROWS - 20)[1].state_dict())
-    with pytest.raises(OptimizerError, match=r"`exp_avg` .* must have shape \(60, 4\); got \(40, 4\)"):
+    with pytest.raises(OptimizerError, match=r"`exp_avg` .* must have shape \(60, 4\) there; got \(40, 4\)"):
         step(layer, optimizer, torch.tensor([59]))
+
+
+def test_the_state_of_a_table_on_another_device_is_refused():
+    layer = torch.nn.Embedding(N_ROWS, DIM)
+    optimizer = plectrum.optim.Adagrad(layer, dense_below=0)
+    step(layer, optimizer, torch.arange(5))
+    optimizer.state[layer.weight]["sum"] = torch.empty(N_ROWS, DIM, device="meta")
+    with pytest.raises(OptimizerError, match=r"on cpu must have .* got \(60, 4\) on meta"):
+        step(layer, optimizer, torch.arange(5))
 
 
 # ------------------------------------------------------------------------------------------ threads

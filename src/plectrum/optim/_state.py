@@ -48,18 +48,19 @@ def fit_states(p: Parameter, state: dict[str, Any], names: Iterable[str], *, dim
     Raises
     ------
     OptimizerError
-        It is of another shape: it was loaded from a table of another size, or the table was changed by hand.
+        It is of another shape or device: loaded from a table of another size, or the table was changed by
+        hand.
     """
     shape = (p.shape[0], p.shape[1] if dim is None else dim)
     for name in names:
         found = state.get(name)
         if found is None:
             continue
-        if found.shape != shape:
+        if found.shape != shape or found.device != p.device:
             raise OptimizerError(
-                f"`{name}` of a table of shape {tuple(p.shape)} must have shape {shape}; got "
-                f"{tuple(found.shape)}. Load the state of a table of this size, and let tables grow by the "
-                "layer's `grow`."
+                f"`{name}` of a table of shape {tuple(p.shape)} on {p.device} must have shape {shape} there; "
+                f"got {tuple(found.shape)} on {found.device}. Load the state of a table of this size, let "
+                "tables grow by the layer's `grow`, and move a model before its optimizer is made."
             )
         if found.dtype != arithmetic(p.dtype) or not found.is_contiguous():
             state[name] = found.to(arithmetic(p.dtype)).contiguous()
