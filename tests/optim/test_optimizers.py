@@ -8,7 +8,7 @@ import torch
 import plectrum.nn
 import plectrum.optim
 from plectrum.errors import OptimizerError
-from plectrum.rows import RowParameter, ledger_of
+from plectrum.rows import RowParameter, keep_in_files, ledger_of
 
 N_ROWS, DIM = 60, 4
 EVERY_OPTIMIZER = {
@@ -105,6 +105,41 @@ def test_a_gradient_can_still_be_read_after_the_step_that_gave_the_table_a_clock
     layer(torch.arange(40)).sum().backward()
     optimizer.step()
     assert layer.weight.grad._nnz() == 40
+
+
+def test_tables_that_get_momentum_later_share_a_clock_and_keep_frozen_rows():
+    def model():
+        return plectrum.nn.EmbeddingTables({"a": (N_ROWS, 4), "b": (N_ROWS, 6)}, dtype=torch.float64)
+
+    torch.manual_seed(0)
+    ours = model()
+    theirs = copy.deepcopy(ours)
+    pairs = [
+        (ours, plectrum.optim.SGD(ours, lr=0.1, dense_below=0)),
+        (theirs, torch.optim.SGD(theirs.parameters(), lr=0.1)),
+    ]
+    for layer, optimizer in pairs:
+        layer.freeze("a", [3, 7])
+        for k, ids in enumerate(batches(16)):
+            if k == 6:
+                optimizer.param_groups[0].update(momentum=0.9, weight_decay=0.1)
+            optimizer.zero_grad()
+            layer(ids[:, :2]).pow(2).sum().backward()
+            optimizer.step()
+    for name in ours:
+        torch.testing.assert_close(ours[name].detach(), theirs[name].detach(), rtol=0, atol=1e-11)
+    first, second = (ledger_of(ours[name]) for name in ours)
+    assert first.series is second.series
+
+
+def test_momentum_that_comes_later_is_refused_for_a_table_in_files(tmp_path):
+    layer = torch.nn.Embedding(N_ROWS, DIM)
+    keep_in_files(layer.weight, tmp_path / "table")
+    optimizer = plectrum.optim.SGD(layer, lr=0.1, dense_below=0)
+    step(layer, optimizer, torch.arange(5))
+    optimizer.param_groups[0]["momentum"] = 0.9
+    with pytest.raises(OptimizerError, match="set from the first step of a table in files"):
+        step(layer, optimizer, torch.arange(5))
 
 
 def test_momentum_that_comes_back_is_refused():

@@ -80,6 +80,30 @@ def test_rows_added_while_none_was_behind_are_stepped_in_memory_of_their_own(nam
     assert moved[[459, 60, 3]].all()
 
 
+@pytest.mark.parametrize("name", ["AdamW", "SGD"])
+@pytest.mark.parametrize("how", ["grow", "by hand"])
+def test_tables_that_grew_while_no_row_was_behind_are_stepped_in_memory_of_their_own(name, how):
+    options = {"momentum": 0.9} if name == "SGD" else {}
+    tables = plectrum.nn.EmbeddingTables({"a": (60, 64), "b": (60, 64)})
+    optimizer = getattr(plectrum.optim, name)(tables, dense_below=0, **options)
+    every = torch.arange(60).repeat(40).unsqueeze(1).expand(2400, 2)
+    tables(every).sum().backward()
+    optimizer.step()
+    for name in tables:
+        if how == "grow":
+            tables.grow(name, 400)
+        else:
+            tables[name].data = torch.cat([tables[name].data, torch.zeros(400, 64)])
+    optimizer.zero_grad()
+    tables(every + 400).sum().backward()
+    if how == "by hand":
+        with pytest.raises(OptimizerError, match="tables grow by the layer's `grow`"):
+            optimizer.step()
+        return
+    optimizer.step()
+    assert [len(ledger_of(tables[name]).last) for name in tables] == [460, 460]
+
+
 @pytest.mark.parametrize("name", ["AdamW", "SGD", "Adagrad"])
 def test_a_table_of_another_dtype_is_refused_in_the_middle_of_training(name):
     layer = torch.nn.Embedding(60, 4, dtype=torch.float64)

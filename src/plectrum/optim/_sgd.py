@@ -11,11 +11,13 @@ from torch.nn.parameter import Parameter
 from plectrum.errors import ArgumentError, OptimizerError, check_choice
 from plectrum.kernels.update._step import Step
 from plectrum.kernels.update.torch_ops import arithmetic
+from plectrum.optim._absence import new_series
 from plectrum.optim._base import DENSE_BELOW, Group, RowOptimizer
 from plectrum.optim._compiled import Work
 from plectrum.optim._state import Params, check_range, fit_states, state_like
 from plectrum.rows import Ledger, RowParameter
 from plectrum.rows._gradient import RowGradient
+from plectrum.rows._ledger import Series
 from plectrum.rows._mapped import TableFiles
 from plectrum.rows._tables import is_marked
 
@@ -145,9 +147,20 @@ class SGD(RowOptimizer):
 
     def _follow_absence(self, p: Parameter, group: Group) -> None:
         """Give a table a clock when momentum or decay was set after its first steps: absent rows move now."""
-        old = self._tables[p]
-        if old.series is None and self._absence_of(group) is not None:
-            self._adopt(p, group).waiting = old.waiting
+        ledger = self._tables[p]
+        if ledger.series is not None or self._absence_of(group) is None:
+            return
+        if ledger.files is not None:
+            raise OptimizerError(
+                "`momentum` or `weight_decay` of `SGD` must be set from the first step of a table in files; "
+                f"got {group['momentum']} and {group['weight_decay']} after steps without. Begin with them."
+            )
+        series: Series | None = new_series(self._absence_of(group), p.dtype, 0)
+        for other in self._tables.values():  # tables that step together share a clock
+            if series is not None and self._may_share(other, series, group):
+                series = other.series
+        if series is not None:
+            ledger.go_by(series, p)
 
     def _step_of(self, group: Group, ledger: Ledger, is_first: bool) -> Step:  # noqa: ARG002
         return Step(

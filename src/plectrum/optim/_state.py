@@ -12,7 +12,7 @@ from torch.nn.parameter import Parameter
 from plectrum.errors import ArgumentError, OptimizerError
 from plectrum.kernels._pages import use_large_pages
 from plectrum.kernels.update.torch_ops import arithmetic
-from plectrum.rows import files_of
+from plectrum.rows import files_of, ledger_of
 from plectrum.rows._mapped import TableFiles
 
 Params = torch.nn.Module | Iterable[Any]
@@ -43,7 +43,7 @@ def state_like(
 
 
 def fit_states(p: Parameter, state: dict[str, Any], names: Iterable[str], *, dim: int | None = None) -> None:
-    """See to it that the state fits the table: kernels write to it without looking.
+    """See to it that what is kept for each row fits the table: kernels write to it without looking.
 
     Raises
     ------
@@ -51,6 +51,9 @@ def fit_states(p: Parameter, state: dict[str, Any], names: Iterable[str], *, dim
         It is of another shape or device: loaded from a table of another size, or the table was changed by
         hand.
     """
+    ledger = ledger_of(p)
+    if ledger is not None:
+        ledger.check(p)
     shape = (p.shape[0], p.shape[1] if dim is None else dim)
     for name in names:
         found = state.get(name)

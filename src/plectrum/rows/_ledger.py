@@ -91,15 +91,19 @@ class Ledger:
         self._seen: tuple[Tensor, int, int] | None = None  # ids, their version, and when
         self._complete_at = 0  # the step at which every row was up to date
         if series is not None:
-            files = files_of(table)
-            if files is not None:
-                self.last, self._complete_at = files.array("last", (table.shape[0],), torch.int32), -1
-                return  # whoever was killed may have left rows behind
-            self.last = torch.empty(table.shape[0], dtype=torch.int32, device=table.device)
-            if self.last.device.type == "cpu":  # before anything is written to it
-                use_large_pages(self.last.data_ptr(), 4 * len(self.last))
-            self.last.fill_(series.now)
-            self._complete_at = series.now
+            self.go_by(series, table)
+
+    def go_by(self, series: Series, table: Tensor) -> None:
+        """Count steps by this clock from now on; every row stands at the present."""
+        self.series, self.n_steps = series, series.now
+        files = files_of(table)  # type: ignore[arg-type]
+        if files is not None:
+            self.last, self._complete_at = files.array("last", (table.shape[0],), torch.int32), -1
+            return  # whoever was killed may have left rows behind
+        self.last = torch.empty(table.shape[0], dtype=torch.int32, device=table.device)
+        if self.last.device.type == "cpu":  # before anything is written to it
+            use_large_pages(self.last.data_ptr(), 4 * len(self.last))
+        self.note_complete()
 
     @property
     def is_behind(self) -> bool:
@@ -112,7 +116,7 @@ class Ledger:
 
         Cost: reads one number per id; moves the rows that are behind.
         """
-        self._check(table)
+        self.check(table)
         if not self.is_behind or not ids.numel() or self._has_just_seen(ids):
             return
         self._catch_up(self, table, *take_rows_behind(table, ids, self._last_of(table), self._now))
@@ -139,7 +143,7 @@ class Ledger:
         """Bring every row to the present step. Cost: nothing where all are; else like one dense step."""
         if not self.is_behind:
             return
-        self._check(table)
+        self.check(table)
         last, n_rows = self._last_of(table), table.shape[0]
         at_once = max(1, 2**22 // max(table.shape[1], 1))
         for first in range(0, n_rows, at_once):
@@ -178,7 +182,7 @@ class Ledger:
         if self.last is not None:
             self.last = torch.cat([self.last, self.last.new_full((n_rows,), self._now)])
 
-    def _check(self, table: Tensor) -> None:
+    def check(self, table: Tensor) -> None:
         """See to it that table and `last` are as the kernels take them to be: they write without looking."""
         if table.dtype != self.dtype:
             self._convert(table.dtype)
