@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -49,7 +51,7 @@ def _job(w: Work) -> tuple[int, ...]:
         *(w.table.data_ptr(), _address(first), _address(second), w.table.shape[0], w.table.shape[1]),
         *(w.ids.data_ptr(), w.ids.stride(0), w.ids.shape[0]),
         *(w.values.data_ptr(), w.values.stride(0) * w.values.element_size()),
-        *(_address(w.bag_of), _address(w.scale), _address(w.last), w.now),
+        *(_address(w.bag_of), _address(w.scale), _address(w.last), w.now, 0),
     )
 
 
@@ -102,16 +104,36 @@ def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> int:
     dtype = work[0].table.dtype
     jobs, numbers = array("q", [number for w in work for number in _job(w)]), _numbers(step, dtype)
     n_most, dim_most = max(w.ids.shape[0] for w in work), max(w.table.shape[1] for w in work)
-    arguments = array(
-        "q",
-        (
-            *(0, -1, jobs.buffer_info()[0], len(work), n_parts, cpu.RULES[step.rule]),
-            *(numbers.buffer_info()[0], n_most, dim_most),
-        ),
-    )
-    body = cpu.update_tables_float64 if dtype == torch.float64 else cpu.update_tables_float32
-    run_in_team(body, arguments, n_threads)
+    n_bytes = cpu.desk_bytes(n_most, dim_most, numbers.itemsize)
+    body = cpu.update_tables(step.rule, str(dtype).removeprefix("torch."))
+    with desks(n_threads * n_bytes) as desk:
+        arguments = array(
+            "q",
+            (
+                *(0, 0, -1, jobs.buffer_info()[0], len(work), n_parts, numbers.buffer_info()[0]),
+                *(n_most, desk.ctypes.data, n_bytes),
+            ),
+        )
+        run_in_team(body, arguments, n_threads)
     return arguments[cpu.BAD]
+
+
+_desks: list[np.ndarray] = []
+
+
+@contextmanager
+def desks(n_bytes: int) -> Iterator[np.ndarray]:
+    """Lend memory to work with; it is kept, because the first touch of new memory costs more than the work."""
+    try:
+        desk = _desks.pop()
+    except IndexError:
+        desk = np.empty(0, np.uint8)
+    if len(desk) < n_bytes:
+        desk = np.empty(n_bytes, np.uint8)
+    try:
+        yield desk
+    finally:
+        _desks.append(desk)
 
 
 def _bad_ids(w: Work) -> RowOutOfRangeError:

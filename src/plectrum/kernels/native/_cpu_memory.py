@@ -35,6 +35,7 @@ def _define_pointer_to(element: Any) -> Any:
 
 float32_at = _define_pointer_to(types.float32)
 float64_at = _define_pointer_to(types.float64)
+int16_at = _define_pointer_to(types.int16)
 uint16_at = _define_pointer_to(types.uint16)
 int32_at = _define_pointer_to(types.int32)
 int64_at = _define_pointer_to(types.int64)
