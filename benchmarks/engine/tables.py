@@ -91,7 +91,7 @@ def ceiling(layer, batches, n_tables, dim):
     from plectrum.rows._lookup import _gather
 
     def plain(k):
-        _gather(batches[k % len(batches)], weights, [dim] * n_tables, wide)
+        _gather(batches[k % len(batches)], weights, [w.shape for w in weights], wide)
 
     times = take_turns({"index": by_index, "gather": plain}, 12)
     n_distinct = np.mean([sum(len(r) for r in rows) for rows in distinct])

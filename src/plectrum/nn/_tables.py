@@ -77,6 +77,7 @@ class EmbeddingTables(torch.nn.Module):
                 f"got {type(sizes).__name__}. Write {{'store': (1115, 10), 'state': (12, 6)}}."
             )
         self.names: tuple[str, ...] = tuple(sizes)
+        self._keys = tuple(parameter_name(name) if isinstance(name, str) else "" for name in self.names)
         self.sparse = sparse
         self.init_std = init_std
         self._frozen: dict[str, FrozenRows] = {}
@@ -112,7 +113,8 @@ class EmbeddingTables(torch.nn.Module):
                 f"{len(self.names)}); got shape {tuple(ids.shape)}. The columns stand in the order of "
                 "`tables.names`."
             )
-        tables = [self[name] for name in self.names]
+        parameters = self._parameters
+        tables: list[Any] = [parameters[key] for key in self._keys]
         if torch.compiler.is_compiling():
             return look_up_each(ids, tables, sparse=self.sparse)
         if have_no_numbers(ids):

@@ -34,6 +34,7 @@ from plectrum.rows._mapped import TableFiles
 from plectrum.rows._tables import is_marked
 
 Group = dict[str, Any]
+Table = tuple[Parameter, Ledger]
 ABSENT_ROWS = ("exact", "frozen")
 MEMORY = 2**16  # steps that a clock remembers, at about 200 bytes each, before all rows are caught up
 DENSE_BELOW = 4096  # numbers in a table; below it a dense step costs less than finding the rows
@@ -208,24 +209,25 @@ class RowOptimizer(torch.optim.Optimizer):
         if any(rest for _, rest in dense):
             self._step_dense(dense)
 
-    def _split(self, group: Group) -> tuple[list[Parameter], list[Parameter]]:
+    def _split(self, group: Group) -> tuple[list[Parameter], list[Table]]:
         """Return the parameters of the group that have gradients: dense ones, and tables."""
-        rest, tables = [], []
+        rest: list[Parameter] = []
+        tables: list[Table] = []
         for p in group["params"]:
-            if not _gradients.is_there(p):
+            ledger = ledger_of(p)
+            if p.grad is None and not (ledger is not None and ledger.waiting):
                 continue
-            if p in self._tables:
-                if ledger_of(p) is not self._tables[p]:
+            mine = self._tables.get(p)
+            if mine is not None:
+                if ledger is not mine:
                     raise OptimizerError(
                         f"A table of `{type(self).__name__}` (shape {tuple(p.shape)}) must be trained by one "
                         "plectrum optimizer at a time; another one has adopted it since. Make one optimizer "
-                        "for "
-                        "it, or a new one when the old is done."
+                        "for it, or a new one when the old is done."
                     )
-                tables.append(p)
+                tables.append((p, mine))
             elif p.grad.is_sparse or held_rows(p) is not None:
-                self._adopt(p, group)
-                tables.append(p)
+                tables.append((p, self._adopt(p, group)))
             else:
                 rest.append(p)
         return rest, tables
@@ -253,58 +255,70 @@ class RowOptimizer(torch.optim.Optimizer):
     def _prepare_dense(self, group: Group) -> None:
         """Make the state that the dense optimizer would have made in its constructor."""
 
-    def _step_tables(self, group: Group, tables: Sequence[Parameter]) -> None:
-        gradients = [_gradients.take(p) for p in tables]
-        for p, gradient in zip(tables, gradients, strict=True):
-            ledger = self._tables[p]
-            if isinstance(gradient, RowGradient):
-                ledger.catch_up(p, gradient.ids)
-            else:
-                ledger.catch_up_all(p)
-        first = [self._prepare_state(p, group) for p in tables]
-        self._advance(group, tables, first)
-        compiled: dict[tuple[Step, torch.dtype], list[Work]] = {}
-        for p, gradient, is_first in zip(tables, gradients, first, strict=True):
-            step = self._step_of(group, self._tables[p], is_first)
+    def _step_tables(self, group: Group, tables: Sequence[Table]) -> None:
+        gradients = [_gradients.take(p, ledger) for p, ledger in tables]
+        for (p, ledger), gradient in zip(tables, gradients, strict=True):
+            if ledger.is_behind:
+                if isinstance(gradient, RowGradient):
+                    ledger.catch_up(p, gradient.ids)
+                else:
+                    ledger.catch_up_all(p)
+        first = [self._prepare_state(p, group) for p, _ in tables]
+        self._start_again(tables)
+        steps = self._count(group, tables, first)
+        compiled: dict[tuple[int, torch.dtype], list[Work]] = {}
+        is_usual = not group.get("amsgrad")
+        for (p, ledger), gradient, step in zip(tables, gradients, steps, strict=True):
             if not isinstance(gradient, RowGradient):
                 self._update_all(p, gradient, step)
-            elif is_compiled(p) and not group.get("amsgrad"):
-                compiled.setdefault((step, p.dtype), []).append(self._work(p, gradient))
+            elif is_usual and is_compiled(p):
+                compiled.setdefault((id(step), p.dtype), []).append(self._work(p, ledger, gradient))
             else:
                 self._update(p, gradient, step)
-        for (step, _), work in compiled.items():
-            update_tables(work, step)
-        torch.autograd.graph.increment_version(tables)
+        by_id = {id(step): step for step in steps}
+        for (number, _), work in compiled.items():
+            update_tables(work, by_id[number])
+        torch.autograd.graph.increment_version([p for p, _ in tables])
 
-    def _work(self, p: Parameter, gradient: RowGradient) -> Work:
+    def _work(self, p: Parameter, ledger: Ledger, gradient: RowGradient) -> Work:
         """Return what the compiled kernels need to step on a table."""
-        ledger, state = self._tables[p], self.state[p]
-        ids, values, bag_of, scale = _without_held(gradient, ledger.held_of(p))
-        states = [state.get(name) for name in STATES[self.rule]]
-        return Work(p, states, ids, values, ledger.last, ledger.n_steps, bag_of, scale)
+        states = [ledger.state.get(name) for name in STATES[self.rule]]
+        return Work(p, states, gradient.without(ledger.held_of(p)), ledger.last, ledger.n_steps)
 
-    def _advance(self, group: Group, tables: Sequence[Parameter], first: Sequence[bool]) -> None:
-        """Let the clocks of these tables go on by one; a table that sits this step out keeps the old time."""
-        stepping = set(tables)
-        clocks = {id(s): s for p in tables if (s := self._tables[p].series) is not None}
+    def _start_again(self, tables: Sequence[Table]) -> None:
+        """Part the clocks of tables that sit this step out from those that go on; forget what is too long."""
+        clocks = {id(ledger.series): ledger.series for _, ledger in tables if ledger.series is not None}
         for clock in clocks.values():
             if clock.now - clock.start >= MEMORY:
                 self._forget(clock)
+            stepping = {id(ledger) for _, ledger in tables}
             resting = [
-                ledger for p, ledger in self._tables.items() if ledger.series is clock and p not in stepping
+                ledger
+                for ledger in self._tables.values()
+                if ledger.series is clock and id(ledger) not in stepping
             ]
             if resting:
                 kept = clock.fork()
                 for ledger in resting:
                     ledger.series = kept
-        for p, is_first in zip(tables, first, strict=True):
-            ledger = self._tables[p]
+
+    def _count(self, group: Group, tables: Sequence[Table], first: Sequence[bool]) -> list[Step]:
+        """Let these tables and their clocks go on by one; return each one's step, equal ones as one object."""
+        steps: dict[tuple[int, bool], Step] = {}
+        advanced: set[int] = set()
+        found = []
+        for (_, ledger), is_first in zip(tables, first, strict=True):
             ledger.n_steps += 1
-            own = clocks.pop(id(ledger.series), None)
-            if own is not None:
-                own.advance(self._step_of(group, ledger, is_first))
+            step = steps.get((ledger.n_steps, is_first))
+            if step is None:
+                step = steps[ledger.n_steps, is_first] = self._step_of(group, ledger, is_first)
+            if ledger.series is not None and id(ledger.series) not in advanced:
+                advanced.add(id(ledger.series))
+                ledger.series.advance(step)
             if ledger.files is not None:
-                ledger.files.add_step(self._step_of(group, ledger, is_first)[1:])
+                ledger.files.add_step(step[1:])
+            found.append(step)
+        return found
 
     def _forget(self, clock: Series) -> None:
         """Bring all rows that go by this clock up to date, so that it need not remember its past."""
@@ -319,7 +333,7 @@ class RowOptimizer(torch.optim.Optimizer):
         """Step on the rows of a gradient with torch's operations."""
         ledger = self._tables[p]
         states = [self.state[p].get(name) for name in self._state_names()]
-        gradient = _without_held(gradient, ledger.held_of(p))
+        gradient = gradient.without(ledger.held_of(p))
         rows = torch_ops.update(p.detach(), states, gradient.ids, gradient.written_out(), step)
         ledger.note_taken(rows)
 
@@ -349,10 +363,12 @@ class RowOptimizer(torch.optim.Optimizer):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients, as torch does; those of rows are set to None in any case."""
-        for p, ledger in self._tables.items():
-            ledger.waiting.clear()
-            p.grad = None
-        super().zero_grad(set_to_none)
+        with torch._C.DisableTorchFunctionSubclass():
+            for p, ledger in self._tables.items():
+                ledger.waiting.clear()
+                if p.grad is not None:
+                    p.grad = None
+            super().zero_grad(set_to_none)
 
     @torch.no_grad()
     def clip_grad_norm_(
@@ -438,17 +454,6 @@ class RowOptimizer(torch.optim.Optimizer):
                 for p in group["params"]:
                     if id(p) in known:
                         self._adopt(p, group)
-
-
-def _without_held(gradient: RowGradient, held: Tensor | None) -> RowGradient:
-    """Return the gradient of the rows that may move."""
-    if held is None:
-        return gradient
-    free = ~held[gradient.ids]
-    parts = (gradient.bag_of, gradient.scale)
-    bag_of, scale = (None if part is None else part[free] for part in parts)
-    values = gradient.values[free] if gradient.bag_of is None else gradient.values
-    return RowGradient(gradient.ids[free], values, bag_of, scale)
 
 
 _N_NUMBERS = len(Step._fields) - 1  # all but the rule

@@ -15,60 +15,42 @@ from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._team import run_in_team
 from plectrum.kernels.update._step import Step
 from plectrum.optim._absence import ALONE_BELOW
+from plectrum.rows._gradient import Addresses, RowGradient
 
 
 class Work(NamedTuple):
-    """One table's part of a step: its gradient is ``values[bag_of[i]] * scale[i]`` in row ``ids[i]``."""
+    """One table's part of a step."""
 
     table: Tensor
     states: Sequence[Tensor | None]
-    ids: Tensor
-    values: Tensor
+    gradient: RowGradient
     last: Tensor | None
     now: int
-    bag_of: Tensor | None = None
-    scale: Tensor | None = None
 
 
 def update_tables(work: Sequence[Work], step: Step) -> None:
     """Take one step on the rows of every table, in place. All tables have one dtype.
 
     Cost: sorts the ids (two or three passes over 8 bytes each), reads each gradient once, reads and writes
-    each distinct row and its state once. Extra memory: 16 bytes per id.
+    each distinct row and its state once. Extra memory: 16 bytes per id and thread, kept for the next step.
     """
-
-    work = [_with_plain_strides(w) for w in work if w.ids.numel() and w.table.shape[1]]
-    if not work:
-        return
     bad = _share_out(work, step, torch.get_num_threads())
-    if bad >= 0:
-        raise _bad_ids(work[bad])
+    if bad is not None:
+        raise _bad_ids(bad)
 
 
-def _job(w: Work) -> tuple[int, ...]:
+def _job(w: Work, at: Addresses, n_rows: int, dim: int) -> tuple[int, ...]:
     first, second = (*w.states, None, None)[:2]
+    chance = int(torch.randint(2**62, ())) if w.table.element_size() == 2 else 0
     return (
-        *(w.table.data_ptr(), _address(first), _address(second), w.table.shape[0], w.table.shape[1]),
-        *(w.ids.data_ptr(), w.ids.stride(0), w.ids.shape[0]),
-        *(w.values.data_ptr(), w.values.stride(0) * w.values.element_size()),
-        *(_address(w.bag_of), _address(w.scale), _address(w.last), w.now, 0),
+        *(w.table.data_ptr(), _address(first), _address(second), n_rows, dim),
+        *at[:7],
+        *(_address(w.last), w.now, chance),
     )
 
 
 def _address(tensor: Tensor | None) -> int:
     return 0 if tensor is None else tensor.data_ptr()
-
-
-def _with_plain_strides(w: Work) -> Work:
-    """Return the work with ids and values that the kernels can read: int64, and rows without gaps in them."""
-    ids, values = w.ids, w.values
-    if ids.dtype != torch.int64:
-        ids = ids.long()
-    if values.dtype != w.table.dtype:
-        values = values.to(w.table.dtype)
-    if values.stride(1) != 1 or values.stride(0) < values.shape[1]:
-        values = values.contiguous()
-    return w if ids is w.ids and values is w.values else w._replace(ids=ids, values=values)
 
 
 def _numbers(step: Step, dtype: torch.dtype) -> array[float]:
@@ -92,30 +74,42 @@ def _numbers(step: Step, dtype: torch.dtype) -> array[float]:
     )
 
 
-def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> int:
-    """Let threads take tables, or parts of tables where there are few; return one with a bad id, or -1."""
+def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
+    """Let threads take tables, or parts of tables where there are few; return one with a bad id."""
     from plectrum.kernels.update import cpu
 
-    if sum(w.ids.shape[0] * w.table.shape[1] for w in work) < ALONE_BELOW:
+    dtype = work[0].table.dtype
+    jobs, taken, kept = array("q"), [], []
+    n_most, dim_most, n_numbers = 0, 0, 0
+    for w in work:
+        at, (n_rows, dim) = w.gradient.addresses(dtype), w.table.shape
+        if at.n_ids and dim:
+            jobs.extend(_job(w, at, n_rows, dim))
+            taken.append(w)
+            kept.append(at)
+            n_most, dim_most = max(n_most, at.n_ids), max(dim_most, dim)
+            n_numbers += at.n_ids * dim
+    if not taken:
+        return None
+    if n_numbers < ALONE_BELOW:
         n_threads = 1
     n_parts = 1
-    while n_threads > 1 and n_parts * len(work) < n_threads:
+    while n_threads > 1 and n_parts * len(taken) < n_threads:
         n_parts *= 2
-    dtype = work[0].table.dtype
-    jobs, numbers = array("q", [number for w in work for number in _job(w)]), _numbers(step, dtype)
-    n_most, dim_most = max(w.ids.shape[0] for w in work), max(w.table.shape[1] for w in work)
+    numbers = _numbers(step, dtype)
     n_bytes = cpu.desk_bytes(n_most, dim_most, numbers.itemsize)
     body = cpu.update_tables(step.rule, str(dtype).removeprefix("torch."))
     with desks(n_threads * n_bytes) as desk:
         arguments = array(
             "q",
             (
-                *(0, 0, -1, jobs.buffer_info()[0], len(work), n_parts, numbers.buffer_info()[0]),
+                *(0, 0, -1, jobs.buffer_info()[0], len(taken), n_parts, numbers.buffer_info()[0]),
                 *(n_most, desk.ctypes.data, n_bytes),
             ),
         )
         run_in_team(body, arguments, n_threads)
-    return arguments[cpu.BAD]
+    bad = arguments[cpu.BAD]
+    return taken[bad] if bad >= 0 else None
 
 
 _desks: list[np.ndarray] = []
@@ -137,13 +131,13 @@ def desks(n_bytes: int) -> Iterator[np.ndarray]:
 
 
 def _bad_ids(w: Work) -> RowOutOfRangeError:
-    n_rows = w.table.shape[0]
-    bad = ((w.ids < 0) | (w.ids >= n_rows)).nonzero()[:, 0]
+    n_rows, ids = w.table.shape[0], w.gradient.ids
+    bad = ((ids < 0) | (ids >= n_rows)).nonzero()[:, 0]
     return RowOutOfRangeError(
         owner="the gradient of a table",
-        value=int(w.ids[bad[0]]),
+        value=int(ids[bad[0]]),
         position=(int(bad[0]),),
         n_bad=len(bad),
-        n_values=w.ids.numel(),
+        n_values=ids.numel(),
         n_rows=n_rows,
     )

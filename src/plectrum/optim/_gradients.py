@@ -11,7 +11,7 @@ from torch.nn.parameter import Parameter
 
 from plectrum.errors import OptimizerError
 from plectrum.kernels.update import torch_ops
-from plectrum.rows import ledger_of
+from plectrum.rows import Ledger, ledger_of
 from plectrum.rows._gradient import RowGradient, write_out
 
 
@@ -24,15 +24,9 @@ def raw(p: Parameter) -> Tensor | None:
         return p.grad
 
 
-def is_there(p: Parameter) -> bool:
-    """Return True when the parameter has a gradient, written out or not."""
-    ledger = ledger_of(p)
-    return p.grad is not None or (ledger is not None and bool(ledger.waiting))
-
-
-def take(p: Parameter) -> RowGradient | Tensor:
+def take(p: Parameter, ledger: Ledger) -> RowGradient | Tensor:
     """Return the gradient of a table: of rows, or dense."""
-    waiting = ledger_of(p).waiting  # type: ignore[union-attr]
+    waiting = ledger.waiting
     if p.grad is None and len(waiting) == 1:
         return waiting[0]
     gradient = raw(p)

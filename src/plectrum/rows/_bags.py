@@ -12,7 +12,7 @@ from torch import Tensor
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._team import run_in_team
 from plectrum.rows._behind import is_compiled
-from plectrum.rows._gradient import RowGradient, may_wait
+from plectrum.rows._gradient import RowGradient, who_may_wait
 
 _ALONE_BELOW = 2**15  # numbers read before a second thread is woken
 _TURNS = 4  # of each thread: no more than a quarter of its share is waited for at the end
@@ -100,7 +100,7 @@ class PoolRows(torch.autograd.Function):
         with torch._C.DisableTorchFunctionSubclass():
             table = ctx.table
             part = _gradient(ctx.bags, gradient if torch.is_grad_enabled() else gradient.contiguous())
-            if may_wait(ctx, 0, table):
+            if who_may_wait(ctx, [table], 0)[0]:
                 table._ledger.waiting.append(part)
                 return None, None
             return part.as_sparse(table), None

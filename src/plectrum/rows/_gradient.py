@@ -8,6 +8,7 @@ out.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -15,13 +16,50 @@ from torch import Tensor
 from torch.nn.parameter import Parameter
 
 
-class RowGradient(NamedTuple):
-    """The gradient ``values[bag_of[i]] * scale[i]`` of row ``ids[i]``."""
+class Addresses(NamedTuple):
+    """Where the compiled kernels find a gradient of rows; 0 where there is nothing.
 
-    ids: Tensor
-    values: Tensor
-    bag_of: Tensor | None = None
-    scale: Tensor | None = None
+    ``kept`` holds what must live as long as the addresses are used.
+    """
+
+    ids: int
+    id_stride: int  # in numbers
+    n_ids: int
+    values: int
+    value_stride: int  # in bytes
+    bag_of: int
+    scale: int
+    kept: tuple[Tensor | None, ...]
+
+
+class RowGradient:
+    """The gradient ``values[bag_of[i]] * scale[i]`` of row ``ids[i]``.
+
+    Attributes
+    ----------
+    ids : int Tensor (n,)
+    values : Tensor (n_values, embedding_dim)
+    bag_of : int64 Tensor (n,) or None
+        None where the gradient of the i-th id is the i-th of the values.
+    scale : Tensor (n,) or None
+    """
+
+    __slots__ = ("_ids", "_values", "bag_of", "scale")
+
+    def __init__(
+        self, ids: Tensor, values: Tensor, bag_of: Tensor | None = None, scale: Tensor | None = None
+    ) -> None:
+        self._ids, self._values, self.bag_of, self.scale = ids, values, bag_of, scale
+
+    @property
+    def ids(self) -> Tensor:
+        """One row number for each gradient."""
+        return self._ids
+
+    @property
+    def values(self) -> Tensor:
+        """The gradients, or those of the bags."""
+        return self._values
 
     def written_out(self) -> Tensor:
         """Return one row of numbers per id."""
@@ -34,6 +72,101 @@ class RowGradient(NamedTuple):
             self.ids.unsqueeze(0), self.written_out(), like.shape, check_invariants=False
         )
 
+    def without(self, held: Tensor | None) -> RowGradient:
+        """Return the gradient of the rows that may move; `held` (n_rows,) is True for those that must not."""
+        if held is None:
+            return self
+        free = ~held[self.ids]
+        bag_of, scale = (None if part is None else part[free] for part in (self.bag_of, self.scale))
+        values = self.values[free] if self.bag_of is None else self.values
+        return RowGradient(self.ids[free], values, bag_of, scale)
+
+    def addresses(self, dtype: torch.dtype) -> Addresses:
+        """Return where the kernels find this gradient, made what they can read: int64 ids, numbers of `dtype`.
+
+        Factors stand in the precision that updates are computed in.
+        """
+        ids, values = self.ids.long(), _readable(self.values, dtype)
+        scale = None if self.scale is None else self.scale.to(computed_in(dtype)).contiguous()
+        bag_of = None if self.bag_of is None else self.bag_of.long().contiguous()
+        return Addresses(
+            *(ids.data_ptr(), ids.stride(0), ids.shape[0]),
+            *(values.data_ptr(), values.stride(0) * values.element_size()),
+            *(0 if part is None else part.data_ptr() for part in (bag_of, scale)),
+            (ids, values, bag_of, scale),
+        )
+
+
+def computed_in(dtype: torch.dtype) -> torch.dtype:
+    """Return the dtype that tables of `dtype` are computed in: 16 bits are too few to add small steps in."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def _readable(values: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return the values as rows without gaps in them, of this dtype."""
+    values = values.to(dtype)
+    return values if values.stride(1) == 1 and values.stride(0) >= values.shape[1] else values.contiguous()
+
+
+class Strips:
+    """The gradient of a lookup in many tables, of which each table has a strip of columns.
+
+    Parameters
+    ----------
+    ids : int64 Tensor (n, n_tables)
+    values : Tensor (n, sum of dims)
+    dims : sequence of int
+    """
+
+    __slots__ = ("dims", "ids", "kept", "starts", "values", "where")
+
+    def __init__(self, ids: Tensor, values: Tensor, dims: Sequence[int]) -> None:
+        self.ids, self.values, self.dims, self.starts = ids, values, dims, [0]
+        for dim in dims:
+            self.starts.append(self.starts[-1] + dim)
+        self.where: dict[torch.dtype, tuple[int, ...]] = {}
+        self.kept: list[Tensor] = []
+
+    def base(self, dtype: torch.dtype) -> tuple[int, ...]:
+        """Return the addresses and strides of the whole, for kernels that read numbers of `dtype`."""
+        found = self.where.get(dtype)
+        if found is None:
+            values = _readable(self.values, dtype)
+            self.kept.append(values)
+            size, (down, across) = values.element_size(), self.ids.stride()
+            found = (
+                *(self.ids.data_ptr(), down, self.ids.shape[0], 8 * across),
+                *(values.data_ptr(), values.stride(0) * size, size),
+            )
+            self.where[dtype] = found
+        return found
+
+
+class Strip(RowGradient):
+    """One table's columns of a wide gradient; cut out only when something asks for tensors."""
+
+    __slots__ = ("column", "whole")
+
+    def __init__(self, whole: Strips, column: int) -> None:
+        self.whole, self.column, self.bag_of, self.scale = whole, column, None, None
+
+    @property
+    def ids(self) -> Tensor:
+        """One row number for each gradient."""
+        return self.whole.ids[:, self.column]
+
+    @property
+    def values(self) -> Tensor:
+        """The gradients."""
+        start = self.whole.starts[self.column]
+        return self.whole.values[:, start : start + self.whole.dims[self.column]]
+
+    def addresses(self, dtype: torch.dtype) -> Addresses:
+        """Return where the kernels find these columns; see `RowGradient.addresses`."""
+        ids, down, n, across, values, stride, size = self.whole.base(dtype)
+        start = self.whole.starts[self.column]
+        return Addresses(ids + across * self.column, down, n, values + start * size, stride, 0, 0, ())
+
 
 def may_be_rows(sparse: bool) -> bool:
     """Return True when the gradient of an adopted table may be rows.
@@ -44,20 +177,24 @@ def may_be_rows(sparse: bool) -> bool:
     return sparse or not (torch.distributed.is_available() and torch.distributed.is_initialized())
 
 
-def may_wait(node: Any, position: int, parameter: Parameter) -> bool:
-    """Return True when the gradient of this parameter may be kept as it is, False when autograd must have it.
+def who_may_wait(lookup: Any, parameters: Sequence[Parameter], first: int) -> list[bool]:
+    """Return for each parameter True when its gradient may be kept as it is, False when autograd must have it.
 
     Autograd must have it when something else listens (hooks, other processes), when a gradient of the
-    gradient is wanted, and when `torch.autograd.grad` asked for it.
+    gradient is wanted, and when `torch.autograd.grad` asked for it. `first` is the position of the first
+    parameter among the inputs of the lookup.
     """
-    if torch.is_grad_enabled() or parameter._backward_hooks or parameter._post_accumulate_grad_hooks:
-        return False
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        return False
+    nobody = [False] * len(parameters)
+    if torch.is_grad_enabled() or (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return nobody
+    will_run = torch._C._will_engine_execute_node
     try:
-        return bool(torch._C._will_engine_execute_node(node.next_functions[position][0]))
-    except (RuntimeError, AttributeError):  # torch.autograd.grad, or no graph
-        return False
+        return [
+            node is not None and will_run(node) and not (p._backward_hooks or p._post_accumulate_grad_hooks)
+            for p, (node, _) in zip(parameters, lookup.next_functions[first:], strict=False)
+        ]
+    except (RuntimeError, AttributeError, TypeError):  # torch.autograd.grad, or no graph
+        return nobody
 
 
 def write_out(parameter: Parameter, waiting: list[RowGradient]) -> None:

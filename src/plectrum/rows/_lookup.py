@@ -14,7 +14,7 @@ from torch.nn import functional
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._team import run_in_team
 from plectrum.kernels.dispatch import choose
-from plectrum.rows._gradient import RowGradient, may_be_rows, may_wait
+from plectrum.rows._gradient import Strip, Strips, may_be_rows, who_may_wait
 
 _WORTH_IT = 2**18  # numbers of one table that are looked up; below it torch is as fast
 _ALONE_BELOW = 2**18  # bytes that one thread copies before a second is woken
@@ -87,13 +87,14 @@ def look_up_one(ids: Tensor, table: Tensor) -> Tensor:
 def _is_one_call(ids: Tensor, tables: Sequence[Tensor]) -> bool:
     if torch.compiler.is_compiling() or ids.device.type != "cpu":
         return False
+    dtype = tables[0].dtype
     with torch._C.DisableTorchFunctionSubclass():
-        kinds = {(table.dtype, table.device.type) for table in tables}
-        adopted = all("_ledger" in table.__dict__ and table.is_contiguous() for table in tables)
-    if len(kinds) != 1 or not adopted:
-        return False
-    ((dtype, device),) = kinds
-    return choose("gather", device, str(dtype).removeprefix("torch.")).implementation == "cpu"
+        for table in tables:
+            if "_ledger" not in table.__dict__ or table.dtype != dtype or not table.is_cpu:
+                return False
+            if not table.is_contiguous():
+                return False
+    return choose("gather", "cpu", str(dtype).removeprefix("torch.")).implementation == "cpu"
 
 
 class _LookUpEach(torch.autograd.Function):
@@ -102,10 +103,13 @@ class _LookUpEach(torch.autograd.Function):
         ctx.save_for_backward(ids)
         ctx.tables = tables
         for t, table in enumerate(tables):
-            table._ledger.catch_up(table, ids[:, t])  # type: ignore[attr-defined]
-        dims = [table.shape[1] for table in tables]
+            ledger = table._ledger  # type: ignore[attr-defined]
+            if ledger.is_behind:
+                ledger.catch_up(table, ids[:, t])
+        shapes = [table.shape for table in tables]
+        ctx.dims = dims = [dim for _, dim in shapes]
         out = torch.empty((ids.shape[0], sum(dims)), dtype=tables[0].dtype)
-        bad = _gather(ids, tables, dims, out)
+        bad = _gather(ids, tables, shapes, out)
         if bad >= 0:
             raise _bad_ids(ids[:, bad], tables[bad].shape[0], bad)
         return out
@@ -121,37 +125,35 @@ def _row_gradients(ctx: Any, ids: Tensor, gradient: Tensor) -> list[Tensor | Non
     """Return for each table what autograd is to add to its gradient; None for what the ledger keeps."""
     if not torch.is_grad_enabled() and (gradient.stride(1) != 1 or gradient.stride(0) == 0):
         gradient = gradient.contiguous()
-    found: list[Tensor | None] = []
-    offset = 0
+    whole = Strips(ids, gradient, ctx.dims)
+    needed, waits = ctx.needs_input_grad[1:], who_may_wait(ctx, ctx.tables, 1)
+    found: list[Tensor | None] = [None] * len(ctx.tables)
     for t, table in enumerate(ctx.tables):
-        dim = table.shape[1]
-        if not ctx.needs_input_grad[t + 1]:
-            found.append(None)
-        else:
-            part = RowGradient(ids[:, t], gradient[:, offset : offset + dim])
-            if may_wait(ctx, t + 1, table):
+        if needed[t]:
+            part = Strip(whole, t)
+            if waits[t]:
                 table._ledger.waiting.append(part)
-                found.append(None)
             else:
-                found.append(part.as_sparse(table))
-        offset += dim
+                found[t] = part.as_sparse(table)
     return found
 
 
-def _gather(ids: Tensor, tables: Sequence[Tensor], dims: Sequence[int], out: Tensor) -> int:
+def _gather(ids: Tensor, tables: Sequence[Tensor], shapes: Sequence[Sequence[int]], out: Tensor) -> int:
     """Copy the rows into `out`; return the number of a table with a bad id, or -1."""
     from plectrum.kernels.gather import cpu
 
     n, size = ids.shape[0], out.element_size()
     start, (down, across) = ids.data_ptr(), ids.stride()
-    jobs, offset = array("q"), 0
-    for t, (table, dim) in enumerate(zip(tables, dims, strict=True)):
-        jobs.extend((table.data_ptr(), table.shape[0], dim * size, start + 8 * t * across, down, offset))
-        offset += dim * size
+    jobs, offset, whole_lines = array("q"), 0, True
+    for table, (n_rows, dim) in zip(tables, shapes, strict=True):
+        row_bytes = dim * size
+        jobs.extend((table.data_ptr(), n_rows, row_bytes, start, down, offset))
+        whole_lines = whole_lines and row_bytes % 64 == 0
+        offset += row_bytes
+        start += 8 * across
     n_threads = torch.get_num_threads() if n * offset >= _ALONE_BELOW else 1
     n_each = max(1, n if n_threads == 1 else -(-n // (_TURNS * n_threads)))
-    is_streamed = n * offset >= _STREAMED_FROM and all(dim * size % 64 == 0 for dim in dims)
-    is_streamed = is_streamed and out.data_ptr() % 64 == 0
+    is_streamed = n * offset >= _STREAMED_FROM and whole_lines and out.data_ptr() % 64 == 0
     arguments = array(
         "q", (0, -1, jobs.buffer_info()[0], len(tables), out.data_ptr(), offset, n, n_each, is_streamed)
     )

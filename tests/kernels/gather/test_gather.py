@@ -10,9 +10,9 @@ from plectrum.rows._lookup import _bad_ids, _gather
 
 
 def compiled(tables, ids):
-    dims = [table.shape[1] for table in tables]
-    out = torch.empty((len(ids), sum(dims)), dtype=tables[0].dtype)
-    return _gather(ids, tables, dims, out), out
+    shapes = [table.shape for table in tables]
+    out = torch.empty((len(ids), sum(dim for _, dim in shapes)), dtype=tables[0].dtype)
+    return _gather(ids, tables, shapes, out), out
 
 
 @settings(max_examples=60, deadline=None)

@@ -8,6 +8,7 @@ from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels.update import reference, torch_ops
 from plectrum.kernels.update._step import STATES, Step
 from plectrum.optim._compiled import Work, update_tables
+from plectrum.rows._gradient import RowGradient
 
 STEPS = {
     "sgd": Step("sgd", 0.1),
@@ -74,7 +75,7 @@ def test_a_small_step_in_sixteen_bits_is_not_lost():
 
 def update_compiled(tables, states, ids, values, step, n_threads=2):
     work = [
-        Work(t, s, torch.from_numpy(i), torch.from_numpy(v), None, 0)
+        Work(t, s, RowGradient(torch.from_numpy(i), torch.from_numpy(v)), None, 0)
         for t, s, i, v in zip(tables, states, ids, values, strict=True)
     ]
     before = torch.get_num_threads()
@@ -159,7 +160,7 @@ def test_gradients_may_be_strided_and_stand_in_bags():
     wide = torch.from_numpy(rng.normal(size=(10, 24)))
     table, bag_of = torch.zeros(50, 8, dtype=torch.float64), torch.tensor([0, 0, 3, 9, 9, 9])
     ids, scale = torch.tensor([4, 4, 7, 4, 1, 49]), torch.tensor([1.0, 2, 3, 4, 5, 6], dtype=torch.float64)
-    work = Work(table, [None], ids, wide[:, 8:16], None, 0, bag_of, scale)
+    work = Work(table, [None], RowGradient(ids, wide[:, 8:16], bag_of, scale), None, 0)
     update_tables([work], Step("sgd", 0.5))
     expected = np.zeros((50, 8))
     np.add.at(expected, ids.numpy(), wide.numpy()[bag_of, 8:16] * scale.numpy()[:, None])

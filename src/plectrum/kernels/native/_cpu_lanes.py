@@ -64,7 +64,7 @@ def _define_operator(function: Any, instruction: str) -> None:
     infer_global(function)(Template)
 
     @lower_builtin(function, Lanes, Lanes)
-    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:  # noqa: ARG001
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return getattr(builder, instruction)(*args, flags=_FLAGS)
 
 
