@@ -45,7 +45,7 @@ def _job(w: Work, at: Addresses, n_rows: int, dim: int) -> tuple[int, ...]:
     return (
         *(w.table.data_ptr(), _address(first), _address(second), n_rows, dim),
         *at[:7],
-        *(_address(w.last), w.now, chance),
+        *(_address(w.last), w.now, chance, 0 if first is None else first.shape[1]),
     )
 
 
@@ -54,7 +54,7 @@ def _address(tensor: Tensor | None) -> int:
 
 
 def _numbers(step: Step, dtype: torch.dtype) -> array[float]:
-    """Return the hyperparameters in the order of `cpu.step_row`, in the precision of the tables."""
+    """Return the hyperparameters in the order of `_cpu_rules`, in the precision of the tables."""
     is_adam = step.rule in {"adam", "adamw"}
     return array(
         "d" if dtype == torch.float64 else "f",
@@ -66,12 +66,17 @@ def _numbers(step: Step, dtype: torch.dtype) -> array[float]:
             step.beta2,
             step.momentum,
             1 - step.dampening,
-            float(step.nesterov),
             1 - step.beta2,
             1 / step.correction2,
             -1.0 if step.maximize else 1.0,
         ),
     )
+
+
+def _kernel_of(step: Step) -> str:
+    if step.rule != "sgd" or not step.momentum:
+        return step.rule
+    return "nesterov" if step.nesterov else "momentum"
 
 
 def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
@@ -98,7 +103,7 @@ def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
         n_parts *= 2
     numbers = _numbers(step, dtype)
     n_bytes = cpu.desk_bytes(n_most, dim_most, numbers.itemsize)
-    body = cpu.update_tables(step.rule, str(dtype).removeprefix("torch."))
+    body = cpu.update_tables(_kernel_of(step), str(dtype).removeprefix("torch."))
     with desks(n_threads * n_bytes) as desk:
         arguments = array(
             "q",

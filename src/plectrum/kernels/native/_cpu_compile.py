@@ -64,7 +64,8 @@ class _Cache(FunctionCache):
             )
 
     def _index_key(self, sig: Any, codegen: Any) -> Any:
-        return (*super()._index_key(sig, codegen), self._sources)
+        # not what a closure holds: functions of Numba's have another number in every process
+        return (sig, codegen.magic_tuple(), self._py_func.__qualname__, self._sources)
 
 
 class _NoCache:
@@ -111,6 +112,11 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         return kernel
 
     return decorate
+
+
+# For the parts of a kernel: they are compiled into whatever calls them, so that numbers which it knows are
+# known to them too, and cannot be called from Python.
+inlined = numba.njit(forceinline=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def _cache_of(function: Callable[..., Any]) -> _Cache | _NoCache:

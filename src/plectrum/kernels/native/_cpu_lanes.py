@@ -12,6 +12,7 @@ bfloat16.
 import operator
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -20,6 +21,7 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 from numba.extending import intrinsic, models, register_model
 
 LANES = 16
+WIDTH = np.int64(LANES)  # for kernels: Numba compiles a function anew for every literal number it is given
 _FLAGS = ("contract",)  # a product may be added in one instruction; no other freedom
 _I1, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (1, 16, 32, 64))
 _FLOAT16, _BFLOAT16 = types.int16, types.uint16

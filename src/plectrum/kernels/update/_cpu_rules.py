@@ -4,140 +4,140 @@
 # Numba types these functions; the tests hold them to the reference.
 import math
 
-import numba
-
-from plectrum.kernels.native._cpu_lanes import LANES, load, root, spread, store, store_at_random, total
+from plectrum.kernels.native._cpu_compile import inlined
+from plectrum.kernels.native._cpu_lanes import WIDTH, load, root, spread, store, store_at_random, total
 from plectrum.kernels.native._cpu_memory import pointer_like
 
-RULES = {"sgd": 0, "adagrad": 1, "rowwise_adagrad": 2, "adam": 3, "adamw": 4}
-SGD, ADAGRAD, ROWWISE, ADAM, ADAMW = 0, 1, 2, 3, 4
-_MOMENTUM, _NESTEROV = 5, 6  # rules of their own here: what SGD becomes
-
 # the hyperparameters of a step, as `plectrum.optim._compiled` lays them out
-LR, DECAY, EPS, NEW1, KEEP2, MOMENTUM, UNDAMPED, IS_NESTEROV, NEW2, CORRECTION, SIGN = range(11)
-N_NUMBERS = 11
+LR, DECAY, EPS, NEW1, KEEP2, MOMENTUM, UNDAMPED, NEW2, CORRECTION, SIGN = range(10)
 
 
-@numba.njit(forceinline=True)
-def has_row_state(rule):
-    """True for a rule that keeps one number per row."""
-    return rule == ROWWISE
+@inlined
+def sgd(w, s1, s2, g, hp):
+    """Return the row and its states after one step, as vectors; `hp` holds vectors too."""
+    return w - hp[LR] * (g + hp[DECAY] * w), s1, s2
 
 
-@numba.njit(forceinline=True)
-def move(rule, w, s1, s2, g, hp):
-    """Return w and its states after one step, as vectors; `hp` holds vectors too."""
-    if rule == ADAMW:
-        w = hp[DECAY] * w
-    else:
-        g = g + hp[DECAY] * w
-    if rule == SGD:
-        return w - hp[LR] * g, s1, s2
-    if rule == _MOMENTUM or rule == _NESTEROV:
-        s1 = hp[MOMENTUM] * s1 + hp[UNDAMPED] * g
-        if rule == _NESTEROV:
-            return w - hp[LR] * (g + hp[MOMENTUM] * s1), s1, s2
-        return w - hp[LR] * s1, s1, s2
-    if rule == ADAGRAD:
-        s1 = s1 + g * g
-        return w - hp[LR] * g / (root(s1) + hp[EPS]), s1, s2
+@inlined
+def momentum(w, s1, s2, g, hp):
+    """SGD with momentum; see `sgd`."""
+    s1 = hp[MOMENTUM] * s1 + hp[UNDAMPED] * (g + hp[DECAY] * w)
+    return w - hp[LR] * s1, s1, s2
+
+
+@inlined
+def nesterov(w, s1, s2, g, hp):
+    """SGD with Nesterov's momentum; see `sgd`."""
+    g = g + hp[DECAY] * w
+    s1 = hp[MOMENTUM] * s1 + hp[UNDAMPED] * g
+    return w - hp[LR] * (g + hp[MOMENTUM] * s1), s1, s2
+
+
+@inlined
+def adagrad(w, s1, s2, g, hp):
+    """Adagrad; see `sgd`."""
+    g = g + hp[DECAY] * w
+    s1 = s1 + g * g
+    return w - hp[LR] * g / (root(s1) + hp[EPS]), s1, s2
+
+
+@inlined
+def adam(w, s1, s2, g, hp):
+    """Adam, whose corrections stand in `hp`; see `sgd`."""
+    g = g + hp[DECAY] * w
     s1 = s1 + hp[NEW1] * (g - s1)
     s2 = hp[KEEP2] * s2 + hp[NEW2] * g * g
     return w - hp[LR] * s1 / (root(s2) * hp[CORRECTION] + hp[EPS]), s1, s2
 
 
-@numba.njit(forceinline=True)
-def step_lanes(rule, places, k, n, like, numbers, hp, key):
-    """Step on `n` numbers of a row, from its k-th on."""
-    w_at, s1_at, s2_at, g_at = places
-    w, g = load(w_at + k * like.itemsize, n, like), load(g_at + k * numbers.itemsize, n, numbers)
-    s1, s2 = g, g
-    if rule != SGD:
-        s1 = load(s1_at + k * numbers.itemsize, n, numbers)
-    if rule == ADAM or rule == ADAMW:
-        s2 = load(s2_at + k * numbers.itemsize, n, numbers)
-    w, s1, s2 = move(rule, w, s1, s2, g, hp)
-    store_at_random(w_at + k * like.itemsize, n, like, w, key + k)
-    if rule != SGD:
-        store(s1_at + k * numbers.itemsize, n, numbers, s1)
-    if rule == ADAM or rule == ADAMW:
-        store(s2_at + k * numbers.itemsize, n, numbers, s2)
+@inlined
+def adamw(w, s1, s2, g, hp):
+    """AdamW; `hp[DECAY]` is what is left of the row. See `sgd`."""
+    s1 = s1 + hp[NEW1] * (g - s1)
+    s2 = hp[KEEP2] * s2 + hp[NEW2] * g * g
+    return hp[DECAY] * w - hp[LR] * s1 / (root(s2) * hp[CORRECTION] + hp[EPS]), s1, s2
 
 
-@numba.njit(forceinline=True)
-def step_along(rule, places, dim, like, numbers, key):
-    """Step on a whole row."""
-    hp = (
-        *(spread(numbers[0]), spread(numbers[1]), spread(numbers[2]), spread(numbers[3])),
-        *(spread(numbers[4]), spread(numbers[5]), spread(numbers[6]), spread(numbers[7])),
-        *(spread(numbers[8]), spread(numbers[9])),
-    )
-    whole = dim // LANES * LANES
-    for k in range(0, whole, LANES):
-        step_lanes(rule, places, k, LANES, like, numbers, hp, key)
-    if whole < dim:
-        step_lanes(rule, places, whole, dim - whole, like, numbers, hp, key)
+def _define_step(move, n_states):
+    """Return the step on a row of a rule that treats every number alike.
+
+    Its arguments: the addresses of the row, of its two states and of its gradient, the last three of the dtype of
+    `numbers`; the number of columns; `like`, whose dtype says how the row lies in memory (see `_cpu_lanes`);
+    the hyperparameters; and all chance for rows of 16 bits.
+    """
+
+    @inlined
+    def step_lanes(places, k, n, like, numbers, hp, key):
+        w_at, s1_at, s2_at, g_at = places
+        at, wide = k * like.itemsize, k * numbers.itemsize
+        w, g = load(w_at + at, n, like), load(g_at + wide, n, numbers)
+        s1 = load(s1_at + wide, n, numbers) if n_states > 0 else g
+        s2 = load(s2_at + wide, n, numbers) if n_states > 1 else g
+        w, s1, s2 = move(w, s1, s2, g, hp)
+        store_at_random(w_at + at, n, like, w, key + k)
+        if n_states > 0:
+            store(s1_at + wide, n, numbers, s1)
+        if n_states > 1:
+            store(s2_at + wide, n, numbers, s2)
+
+    @inlined
+    def step_row(places, dim, like, numbers, key):
+        hp = (
+            *(spread(numbers[0]), spread(numbers[1]), spread(numbers[2]), spread(numbers[3])),
+            *(spread(numbers[4]), spread(numbers[5]), spread(numbers[6]), spread(numbers[7])),
+            spread(numbers[8]),
+        )
+        whole = dim // WIDTH * WIDTH
+        for k in range(0, whole, WIDTH):
+            step_lanes(places, k, WIDTH, like, numbers, hp, key)
+        if whole < dim:
+            step_lanes(places, whole, dim - whole, like, numbers, hp, key)
+
+    return step_row
 
 
-@numba.njit(forceinline=True)
-def step_by_row(places, dim, like, numbers, key):
+@inlined
+def square(total_of, places, k, n, like, numbers, decay):
+    """Return the running squares of the gradient with `n` numbers more."""
+    d = load(places[3] + k * numbers.itemsize, n, numbers)
+    if numbers[DECAY] != 0:  # else the row itself is not needed yet
+        d = d + decay * load(places[0] + k * like.itemsize, n, like)
+    return total_of + d * d
+
+
+@inlined
+def descend(places, k, n, like, numbers, decay, rate, key):
+    """Go `rate` down the slope with `n` numbers."""
+    at = places[0] + k * like.itemsize
+    w, g = load(at, n, like), load(places[3] + k * numbers.itemsize, n, numbers)
+    store_at_random(at, n, like, w - rate * (g + decay * w), key + k)
+
+
+@inlined
+def rowwise_adagrad(places, dim, like, numbers, key):
     """Row-wise Adagrad: one number of state for the row, the mean square of its gradients."""
-    w_at, s1_at, _, g_at = places
-    lr, decay, size = numbers[LR], spread(numbers[DECAY]), numbers.itemsize
+    lr, decay = numbers[LR], spread(numbers[DECAY])
     squares = spread(lr - lr)
-    whole = dim // LANES * LANES
-    for k in range(0, whole, LANES):
-        d = load(g_at + k * size, LANES, numbers) + decay * load(w_at + k * like.itemsize, LANES, like)
-        squares = squares + d * d
+    whole = dim // WIDTH * WIDTH
+    for k in range(0, whole, WIDTH):
+        squares = square(squares, places, k, WIDTH, like, numbers, decay)
     if whole < dim:
-        n = dim - whole
-        d = load(g_at + whole * size, n, numbers) + decay * load(w_at + whole * like.itemsize, n, like)
-        squares = squares + d * d
-    state = pointer_like(s1_at, numbers)
+        squares = square(squares, places, whole, dim - whole, like, numbers, decay)
+    state = pointer_like(places[1], numbers)
     state[0] += total(squares) / dim
     rate = spread(lr / (math.sqrt(state[0]) + numbers[EPS]))
-    for k in range(0, whole, LANES):
-        w = load(w_at + k * like.itemsize, LANES, like)
-        w = w - rate * (load(g_at + k * size, LANES, numbers) + decay * w)
-        store_at_random(w_at + k * like.itemsize, LANES, like, w, key + k)
+    for k in range(0, whole, WIDTH):
+        descend(places, k, WIDTH, like, numbers, decay, rate, key)
     if whole < dim:
-        n = dim - whole
-        w = load(w_at + whole * like.itemsize, n, like)
-        w = w - rate * (load(g_at + whole * size, n, numbers) + decay * w)
-        store_at_random(w_at + whole * like.itemsize, n, like, w, key + whole)
+        descend(places, whole, dim - whole, like, numbers, decay, rate, key)
 
 
-@numba.njit(forceinline=True, error_model="numpy")
-def step_row(rule, places, dim, like, numbers, key):
-    """Take one step on one row, in place.
-
-    Parameters
-    ----------
-    rule : int
-        One of `RULES`.
-    places : tuple of int
-        Addresses of the row, of its two states and of its gradient; the last three hold numbers of the dtype
-        of `numbers`.
-    dim : int
-    like : array
-        Its dtype says how the row's numbers lie in memory; see `_cpu_lanes`.
-    numbers : array (N_NUMBERS,)
-        The hyperparameters.
-    key : int
-        Chance, for rows of 16 bits.
-    """
-    if rule == SGD:
-        if numbers[MOMENTUM] == 0:
-            step_along(SGD, places, dim, like, numbers, key)
-        elif numbers[IS_NESTEROV] == 0:
-            step_along(_MOMENTUM, places, dim, like, numbers, key)
-        else:
-            step_along(_NESTEROV, places, dim, like, numbers, key)
-    elif rule == ADAGRAD:
-        step_along(ADAGRAD, places, dim, like, numbers, key)
-    elif rule == ROWWISE:
-        step_by_row(places, dim, like, numbers, key)
-    elif rule == ADAM:
-        step_along(ADAM, places, dim, like, numbers, key)
-    else:
-        step_along(ADAMW, places, dim, like, numbers, key)
+STEPS = {
+    "sgd": _define_step(sgd, 0),
+    "momentum": _define_step(momentum, 1),
+    "nesterov": _define_step(nesterov, 1),
+    "adagrad": _define_step(adagrad, 1),
+    "rowwise_adagrad": rowwise_adagrad,
+    "adam": _define_step(adam, 2),
+    "adamw": _define_step(adamw, 2),
+}

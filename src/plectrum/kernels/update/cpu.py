@@ -12,9 +12,10 @@ All arrays are pointers, whose items Numba reads without asking whether an index
 from functools import cache
 
 import numba
+import numpy as np
 
-from plectrum.kernels.native._cpu_compile import compiled_body
-from plectrum.kernels.native._cpu_lanes import LANES, load, spread, store
+from plectrum.kernels.native._cpu_compile import compiled_body, inlined
+from plectrum.kernels.native._cpu_lanes import WIDTH, load, spread, store
 from plectrum.kernels.native._cpu_memory import (
     float32_at,
     float64_at,
@@ -27,7 +28,7 @@ from plectrum.kernels.native._cpu_memory import (
     take_turn,
     uint16_at,
 )
-from plectrum.kernels.update._cpu_rules import RULES, SIGN, has_row_state, step_row
+from plectrum.kernels.update._cpu_rules import SIGN, STEPS
 
 # columns of `jobs`
 TABLE, STATE1, STATE2, N_ROWS, DIM = 0, 1, 2, 3, 4
@@ -36,15 +37,17 @@ VALUES, VALUE_STRIDE = 8, 9  # stride in bytes
 BAG_OF, SCALE = 10, 11  # row of the values that an id's gradient stands in, and its factor; 0 for none
 LAST, NOW = 12, 13
 CHANCE = 14  # where all chance of a table of 16 bits comes from
-N_COLUMNS = 15
+STATE1_DIM = 15  # one number per row for some rules; the second state is as wide as the table
+N_COLUMNS = 16
 
-_AHEAD = 12  # rows ahead for which memory is asked
+_AHEAD = 16  # rows ahead for which memory is asked
 _BLOCK, _BLOCK_BYTES = 256, 2**16  # rows whose gradients are summed before any of them is stepped on
 _BITS, _MOST_PASSES = 11, 3  # of the row sorted by in one pass; 31 bits need three
 _POSITION = 0xFFFFFFFF
+_DIM32, _DIM64, _NONE = np.int64(32), np.int64(64), np.int64(0)  # no literals: Numba would compile for each
 
 
-@numba.njit
+@inlined
 def sort_by_row(job, part, n_parts, keys, spare, counts):
     """Sort the job's ids whose row is `part` modulo `n_parts`, a power of two.
 
@@ -85,65 +88,90 @@ def sort_by_row(job, part, n_parts, keys, spare, counts):
     return n_passes & 1, n
 
 
-@numba.njit(forceinline=True)
-def add_up(values, stride, bag_of, scale, sign, keys, i, after, k, n, like, numbers, to):
+@inlined
+def gradient_at(gradients, key, like):
+    """Return where the gradient of a key stands, and its factor."""
+    values, stride, bag_of, scale, sign = gradients
+    place = key & _POSITION
+    at = values + (int64_at(bag_of)[place] if bag_of else place) * stride
+    return at, spread(sign * pointer_like(scale, like)[place] if scale else sign)
+
+
+@inlined
+def add_up(gradients, keys, i, after, k, n, like, numbers, to):
     """Write to `to` the sum of `n` numbers, from the k-th on, of the gradients that keys [i, after) name."""
-    bags, scales = int64_at(bag_of), pointer_like(scale, numbers)
     sum_of = spread(numbers[0] - numbers[0])
     for j in range(i, after):
-        place = keys[j] & _POSITION
-        g = load(values + (bags[place] if bag_of else place) * stride + k * like.itemsize, n, like)
-        sum_of = sum_of + spread(sign * scales[place] if scale else sign) * g
+        at, factor = gradient_at(gradients, keys[j], numbers)
+        sum_of = sum_of + factor * load(at + k * like.itemsize, n, like)
     store(to + k * numbers.itemsize, n, numbers, sum_of)
 
 
-@numba.njit(forceinline=True)
+@inlined
+def add_up_four(gradients, keys, i, after, k, like, numbers, to):
+    """As `add_up`, for 64 numbers at once."""
+    a = b = c = d = spread(numbers[0] - numbers[0])
+    width = WIDTH * like.itemsize
+    for j in range(i, after):
+        at, factor = gradient_at(gradients, keys[j], numbers)
+        at += k * like.itemsize
+        a = a + factor * load(at, WIDTH, like)
+        b = b + factor * load(at + width, WIDTH, like)
+        c = c + factor * load(at + 2 * width, WIDTH, like)
+        d = d + factor * load(at + 3 * width, WIDTH, like)
+    at, width = to + k * numbers.itemsize, WIDTH * numbers.itemsize
+    store(at, WIDTH, numbers, a)
+    store(at + width, WIDTH, numbers, b)
+    store(at + 2 * width, WIDTH, numbers, c)
+    store(at + 3 * width, WIDTH, numbers, d)
+
+
+@inlined
+def add_up_row(gradients, keys, i, after, dim, like, numbers, to):
+    """Write to `to` the sum of the gradients that keys [i, after) name."""
+    whole, fours = dim // WIDTH * WIDTH, dim // (4 * WIDTH) * (4 * WIDTH)
+    for k in range(_NONE, fours, 4 * WIDTH):
+        add_up_four(gradients, keys, i, after, k, like, numbers, to)
+    for k in range(fours, whole, WIDTH):
+        add_up(gradients, keys, i, after, k, WIDTH, like, numbers, to)
+    if whole < dim:
+        add_up(gradients, keys, i, after, whole, dim - whole, like, numbers, to)
+
+
+@inlined
 def sum_up(job, dim, keys, i, n_keys, n_rows, like, numbers, rows, gradients, sums):
     """Note the next `n_rows` rows at most, and where each one's gradient stands; sum it in `sums` if need be.
 
     Returns how many rows there are, and the first key that is left.
     """
-    sign, values, stride, bag_of, scale = (
-        numbers[SIGN],
-        job[VALUES],
-        job[VALUE_STRIDE],
-        job[BAG_OF],
-        job[SCALE],
-    )
+    gradient = (job[VALUES], job[VALUE_STRIDE], job[BAG_OF], job[SCALE], numbers[SIGN])
     value_bytes, sum_bytes = dim * like.itemsize, dim * numbers.itemsize
-    bags = int64_at(bag_of)
-    as_it_is = sign == 1 and not scale and like.itemsize == numbers.itemsize
-    whole, count = dim // LANES * LANES, 0
+    as_it_is = numbers[SIGN] == 1 and not job[SCALE] and like.itemsize == numbers.itemsize
+    count = 0
     while i < n_keys and count < n_rows:
         row, after = keys[i] >> 32, i
         while after < n_keys and keys[after] >> 32 == row:
             if after + _AHEAD < n_keys:
-                ahead = keys[after + _AHEAD] & _POSITION
-                prefetch_row(values + (bags[ahead] if bag_of else ahead) * stride, value_bytes)
+                ahead, _ = gradient_at(gradient, keys[after + _AHEAD], numbers)
+                prefetch_row(ahead, value_bytes)
             after += 1
         rows[count] = row
         if as_it_is and after == i + 1:
-            place = keys[i] & _POSITION
-            gradients[count] = values + (bags[place] if bag_of else place) * stride
+            gradients[count], _ = gradient_at(gradient, keys[i], numbers)
         else:
-            to = sums + count * sum_bytes
-            for k in range(0, whole, LANES):
-                add_up(values, stride, bag_of, scale, sign, keys, i, after, k, LANES, like, numbers, to)
-            if whole < dim:
-                n = dim - whole
-                add_up(values, stride, bag_of, scale, sign, keys, i, after, whole, n, like, numbers, to)
-            gradients[count] = to
+            gradients[count] = sums + count * sum_bytes
+            add_up_row(gradient, keys, i, after, dim, like, numbers, sums + count * sum_bytes)
         count += 1
         i = after
     return count, i
 
 
-@numba.njit(forceinline=True)
-def step_rows(rule, job, dim, rows, gradients, n, like, numbers):
+@inlined
+def step_rows(step, job, dim, rows, gradients, n, like, numbers):
     """Step on n rows by their gradients; nothing here depends on what the rows are, so that reads overlap."""
     row_bytes, g_bytes = dim * like.itemsize, dim * numbers.itemsize
     table, state1, state2, chance = job[TABLE], job[STATE1], job[STATE2], job[CHANCE]
-    state_bytes = numbers.itemsize if has_row_state(rule) else g_bytes
+    state_bytes = job[STATE1_DIM] * numbers.itemsize
     for k in range(n):
         if k + _AHEAD < n:
             row = rows[k + _AHEAD]
@@ -155,20 +183,20 @@ def step_rows(rule, job, dim, rows, gradients, n, like, numbers):
             prefetch_row(gradients[k + _AHEAD], g_bytes)
         row = rows[k]
         where = (table + row * row_bytes, state1 + row * state_bytes, state2 + row * g_bytes, gradients[k])
-        step_row(rule, where, dim, like, numbers, chance + row * dim)
+        step(where, dim, like, numbers, chance + row * dim)
     if job[LAST]:
         last = int32_at(job[LAST])
         for k in range(n):
             last[rows[k]] = job[NOW]
 
 
-@numba.njit(forceinline=True)
-def update_rows(rule, job, dim, keys, n_keys, like, numbers, rows, gradients, sums):
+@inlined
+def update_rows(step, job, dim, keys, n_keys, like, numbers, rows, gradients, sums):
     """Step on the rows of the first `n_keys` keys, a block at a time."""
-    at_once, i = min(_BLOCK, max(_BLOCK_BYTES // (dim * numbers.itemsize), 1)), 0
+    at_once, i = min(_BLOCK, max(_BLOCK_BYTES // (dim * numbers.itemsize), 1)), _NONE
     while i < n_keys:
         n, i = sum_up(job, dim, keys, i, n_keys, at_once, like, numbers, rows, gradients, sums)
-        step_rows(rule, job, dim, rows, gradients, n, like, numbers)
+        step_rows(step, job, dim, rows, gradients, n, like, numbers)
 
 
 # arguments of a body of `update_tables`
@@ -182,8 +210,8 @@ def desk_bytes(n_most: int, dim_most: int, number_bytes: int) -> int:
     return -(-(keys + counts + rows + max(_BLOCK_BYTES, dim_most * number_bytes)) // 64) * 64
 
 
-@numba.njit(forceinline=True)
-def update_in_turns(rule, arguments, like, numbers):
+@inlined
+def update_in_turns(step, arguments, like, numbers):
     """Take parts of tables in turn, until none is left; say in `BAD` which table has a bad id.
 
     A row belongs to one part of its table, so that no two threads meet; `N_PARTS` is a power of two.
@@ -210,12 +238,12 @@ def update_in_turns(rule, arguments, like, numbers):
             return
         found = spare if which else keys
         # a loop over a number of columns that the compiler knows takes half the time
-        if job[DIM] == 64:
-            update_rows(rule, job, 64, found, n, like, numbers, rows, gradients, sums)
-        elif job[DIM] == 32:
-            update_rows(rule, job, 32, found, n, like, numbers, rows, gradients, sums)
+        if job[DIM] == _DIM64:
+            update_rows(step, job, _DIM64, found, n, like, numbers, rows, gradients, sums)
+        elif job[DIM] == _DIM32:
+            update_rows(step, job, _DIM32, found, n, like, numbers, rows, gradients, sums)
         else:
-            update_rows(rule, job, job[DIM], found, n, like, numbers, rows, gradients, sums)
+            update_rows(step, job, job[DIM], found, n, like, numbers, rows, gradients, sums)
 
 
 _POINTERS = {  # dtype -> how the table lies in memory, and what it is computed in
@@ -227,14 +255,14 @@ _POINTERS = {  # dtype -> how the table lies in memory, and what it is computed 
 
 
 @cache
-def update_tables(rule_name: str, dtype: str) -> compiled_body:
-    """Return the compiled step of a rule on the tables of a job, of this dtype."""
-    rule, (table_at, numbers_at) = RULES[rule_name], _POINTERS[dtype]
+def update_tables(rule: str, dtype: str) -> compiled_body:
+    """Return the compiled step on the tables of a job: of one of `STEPS`, on tables of this dtype."""
+    step, (table_at, numbers_at) = STEPS[rule], _POINTERS[dtype]
 
-    @compiled_body
     def body(arguments):
         at = int64_at(arguments)[NUMBERS]
         like = numba.carray(table_at(at), (1,))
-        update_in_turns(rule, arguments, like, numba.carray(numbers_at(at), (1,)))
+        update_in_turns(step, arguments, like, numba.carray(numbers_at(at), (1,)))
 
-    return body
+    body.__qualname__ = f"update_{rule}_{dtype}"  # its name in the cache
+    return compiled_body(body)
