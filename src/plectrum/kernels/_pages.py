@@ -5,13 +5,13 @@ import sys
 
 _PAGE, _HUGE = 4096, 2**21
 _ADVISE_HUGE, _COLLAPSE = 14, 25  # Linux: MADV_HUGEPAGE, MADV_COLLAPSE
-WORTH_IT = 16 * _HUGE
+WORTH_IT = 4 * _HUGE
 
 
 def use_large_pages(address: int, n_bytes: int) -> bool:
     """Ask the system to hold this memory in large pages, contents included; return True if it will.
 
-    Does nothing for less than 32 MB, nor on systems other than Linux. Cost: moves what is there already once.
+    Does nothing for less than 8 MB, nor on systems other than Linux. Cost: moves what is there already once.
     """
     if n_bytes < WORTH_IT or not sys.platform.startswith("linux"):
         return False

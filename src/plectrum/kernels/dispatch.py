@@ -7,11 +7,8 @@ from typing import Literal, NamedTuple
 
 Implementation = Literal["cpu", "torch"]
 
-_COMPILED = {
-    "gather": frozenset({"float32", "float64", "float16", "bfloat16"}),
-    "pool": frozenset({"float32", "float64"}),
-    "update": frozenset({"float32", "float64"}),
-}
+_FLOATS = frozenset({"float32", "float64", "float16", "bfloat16"})
+_COMPILED = {"gather": _FLOATS, "pool": _FLOATS, "update": _FLOATS}
 _wanted: ContextVar[Implementation | None] = ContextVar("plectrum_implementation", default=None)
 
 

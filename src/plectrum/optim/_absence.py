@@ -14,6 +14,7 @@ from plectrum.kernels._team import Body, run_in_team
 from plectrum.kernels.update import torch_ops
 from plectrum.kernels.update._series import AdamSeries, LinearSeries
 from plectrum.rows import Ledger
+from plectrum.rows._behind import name_of
 
 Group = dict[str, Any]
 ALONE_BELOW = 2**15  # numbers; a second thread costs more than it saves on fewer
@@ -91,10 +92,10 @@ def _catch_up_adam(  # noqa: PLR0917
             *(0, rows.ctypes.data, lasts.ctypes.data, n, 0, table.data_ptr(), m.data_ptr(), v.data_ptr()),
             *(table.shape[1], series.start, now, sums.ctypes.data, len(series.closed)),
             *(series.history.ctypes.data, series.closed.ctypes.data, series.log_decay.ctypes.data),
+            chance_for(table),
         ),
     )
-    body = kernels.catch_up_adam_float64 if table.dtype == torch.float64 else kernels.catch_up_adam_float32
-    _run(body, arguments)
+    _run(kernels.catch_up_adam(name_of(table.dtype)), arguments)
 
 
 def _catch_up_sgd(table: Tensor, buffer: Tensor | None, rows: Any, lasts: Any, series: LinearSeries) -> None:
@@ -104,9 +105,17 @@ def _catch_up_sgd(table: Tensor, buffer: Tensor | None, rows: Any, lasts: Any, s
     kind = np.float64 if table.dtype == torch.float64 else np.float32
     matrices = np.ascontiguousarray(series.absence(lasts).reshape(4, n).T.astype(kind))
     at = 0 if buffer is None else buffer.data_ptr()
-    arguments = array("q", (0, rows.ctypes.data, matrices.ctypes.data, n, 0, table.data_ptr(), at, 0, dim))
-    body = kernels.catch_up_sgd_float64 if table.dtype == torch.float64 else kernels.catch_up_sgd_float32
-    _run(body, arguments)
+    arguments = array("q", [0] * (kernels.CHANCE + 1))
+    arguments[kernels.ROWS], arguments[kernels.MATRICES] = rows.ctypes.data, matrices.ctypes.data
+    arguments[kernels.N_BEHIND], arguments[kernels.DIM] = n, dim
+    arguments[kernels.TABLE], arguments[kernels.BUFFER] = table.data_ptr(), at
+    arguments[kernels.CHANCE] = chance_for(table)
+    _run(kernels.catch_up_sgd(name_of(table.dtype)), arguments)
+
+
+def chance_for(table: Tensor) -> int:
+    """Draw what the rounding of a table of 16 bits hangs on, from torch's own generator; 0 for others."""
+    return int(torch.randint(2**62, ())) if table.element_size() == 2 else 0
 
 
 def _run(body: Body, arguments: array[int]) -> None:

@@ -14,7 +14,8 @@ from torch import Tensor
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._team import run_in_team
 from plectrum.kernels.update._step import Step
-from plectrum.optim._absence import ALONE_BELOW
+from plectrum.optim._absence import ALONE_BELOW, chance_for
+from plectrum.rows._behind import name_of
 from plectrum.rows._gradient import Addresses, RowGradient
 
 
@@ -41,11 +42,10 @@ def update_tables(work: Sequence[Work], step: Step) -> None:
 
 def _job(w: Work, at: Addresses, n_rows: int, dim: int) -> tuple[int, ...]:
     first, second = (*w.states, None, None)[:2]
-    chance = int(torch.randint(2**62, ())) if w.table.element_size() == 2 else 0
     return (
         *(w.table.data_ptr(), _address(first), _address(second), n_rows, dim),
         *at[:7],
-        *(_address(w.last), w.now, chance, 0 if first is None else first.shape[1]),
+        *(_address(w.last), w.now, chance_for(w.table), 0 if first is None else first.shape[1]),
     )
 
 
@@ -103,7 +103,7 @@ def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
         n_parts *= 2
     numbers = _numbers(step, dtype)
     n_bytes = cpu.desk_bytes(n_most, dim_most, numbers.itemsize)
-    body = cpu.update_tables(_kernel_of(step), str(dtype).removeprefix("torch."))
+    body = cpu.update_tables(_kernel_of(step), name_of(dtype))
     with desks(n_threads * n_bytes) as desk:
         arguments = array(
             "q",

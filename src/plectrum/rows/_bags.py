@@ -11,7 +11,7 @@ from torch import Tensor
 
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._team import run_in_team
-from plectrum.rows._behind import is_compiled
+from plectrum.rows._behind import is_compiled, name_of
 from plectrum.rows._gradient import RowGradient, who_may_wait
 
 _ALONE_BELOW = 2**15  # numbers read before a second thread is woken
@@ -129,8 +129,7 @@ def _pool_by_ours(table: Tensor, bags: Bags) -> Tensor:
             *(scale_at, bags.mode == "mean", bags.padding, out.data_ptr(), n_bags, n_each),
         ),
     )
-    body = cpu.pool_float64 if table.dtype == torch.float64 else cpu.pool_float32
-    run_in_team(body, arguments, n_threads)
+    run_in_team(cpu.pool_tables(name_of(table.dtype)), arguments, n_threads)
     if arguments[cpu.IS_BAD]:
         raise _bad_ids(table, bags)
     return out

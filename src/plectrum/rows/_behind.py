@@ -1,5 +1,6 @@
 """Which rows are behind the clock: asked before every lookup, so it reads one number per id and no more."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,13 @@ def is_compiled(table: Tensor) -> bool:
     """Return True when the compiled kernels serve updates of this table: its rows must lie end to end."""
     if not table.is_contiguous():
         return False
-    choice = choose("update", table.device.type, str(table.dtype).removeprefix("torch."))
-    return choice.implementation == "cpu"
+    return choose("update", table.device.type, name_of(table.dtype)).implementation == "cpu"
+
+
+@cache
+def name_of(dtype: torch.dtype) -> str:
+    """Return the dtype's name without ``torch.``."""
+    return str(dtype).removeprefix("torch.")
 
 
 def take_rows_behind(table: Tensor, ids: Tensor, last: Tensor, now: int) -> tuple[Rows, Rows]:

@@ -14,11 +14,12 @@ from torch.nn import functional
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._team import run_in_team
 from plectrum.kernels.dispatch import choose
+from plectrum.rows._behind import name_of
 from plectrum.rows._gradient import Strip, Strips, may_be_rows, who_may_wait
 
 _WORTH_IT = 2**18  # numbers of one table that are looked up; below it torch is as fast
 _ALONE_BELOW = 2**18  # bytes that one thread copies before a second is woken
-_STREAMED_FROM = 2**24  # bytes: an output that caches will not keep is written past them
+_STREAMED_FROM = 2**23  # bytes: an output that caches would not keep beside the rows is written past them
 _TURNS = 4  # of each thread: no more than a quarter of its share is waited for at the end
 
 
@@ -94,7 +95,7 @@ def _is_one_call(ids: Tensor, tables: Sequence[Tensor]) -> bool:
                 return False
             if not table.is_contiguous():
                 return False
-    return choose("gather", "cpu", str(dtype).removeprefix("torch.")).implementation == "cpu"
+    return choose("gather", "cpu", name_of(dtype)).implementation == "cpu"
 
 
 class _LookUpEach(torch.autograd.Function):

@@ -20,6 +20,8 @@ from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 from numba.extending import intrinsic, models, register_model
 
+from plectrum.kernels.native._cpu_memory import float32_at, float64_at, int16_at, uint16_at
+
 LANES = 16
 WIDTH = np.int64(LANES)  # for kernels: Numba compiles a function anew for every literal number it is given
 _FLAGS = ("contract",)  # a product may be added in one instruction; no other freedom
@@ -264,3 +266,11 @@ def store_at_random(typing_context: Any, address: Any, n: Any, like: Any, lanes:
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, like, lanes, types.int64), generate
+
+
+POINTERS = {  # torch's dtype -> pointers to numbers of a table, and to those it is computed in
+    "float32": (float32_at, float32_at),
+    "float64": (float64_at, float64_at),
+    "float16": (int16_at, float32_at),
+    "bfloat16": (uint16_at, float32_at),
+}

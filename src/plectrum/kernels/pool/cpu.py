@@ -1,13 +1,15 @@
-"""Pooling on the CPU: rows are asked for ahead of time, and added four at a time."""
+"""Pooling on the CPU: rows are asked for ahead of time, and a bag's sum stays in registers."""
 
 # mypy: ignore-errors
 # Numba types these functions; the tests hold them to the reference.
-import numba
+from functools import cache
 
-from plectrum.kernels.native._cpu_compile import compiled_body
+import numba
+import numpy as np
+
+from plectrum.kernels.native._cpu_compile import compiled_body, inlined
+from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, store
 from plectrum.kernels.native._cpu_memory import (
-    float32_at,
-    float64_at,
     int64_at,
     pointer_like,
     prefetch_row,
@@ -15,86 +17,121 @@ from plectrum.kernels.native._cpu_memory import (
 )
 
 _AHEAD = 16
-_FLAGS = {"contract", "reassoc", "nsz"}
+_DIM64, _NONE = np.int64(64), np.int64(0)  # no literals: Numba would compile for each
 
-
-@numba.njit(fastmath=_FLAGS, error_model="numpy")
-def pool_range(
-    table_at, n_rows, dim, ids_at, n_ids, bounds_at, scale_at, is_mean, padding, out, out_at, first, end
-):
-    """Fill the vectors of bags [first, end); return False when there is a bad id.
-
-    `out` is an array of the dtype of the table, for its dtype alone.
-    """
-    row_bytes = dim * out.itemsize
-    ids, bounds = numba.carray(int64_at(ids_at), (n_ids,)), numba.carray(int64_at(bounds_at), (end + 1,))
-    scales = numba.carray(pointer_like(scale_at, out), (n_ids,))
-    one = out.dtype.type(1)
-    for i in range(bounds[first], min(bounds[first] + _AHEAD, n_ids)):
-        prefetch_row(table_at + ids[i] * row_bytes, row_bytes)
-    for b in range(first, end):
-        to = numba.carray(pointer_like(out_at + b * row_bytes, out), (dim,))
-        for j in range(dim):
-            to[j] = 0
-        n_counted = 0
-        i, after = bounds[b], bounds[b + 1]
-        while i < after:
-            n_here = 4 if i + 4 <= after else 1
-            for k in range(i, i + n_here):
-                if k + _AHEAD < n_ids:
-                    prefetch_row(table_at + ids[k + _AHEAD] * row_bytes, row_bytes)
-                if ids[k] < 0 or ids[k] >= n_rows:
-                    return False
-                n_counted += ids[k] != padding
-            if n_here == 4 and padding < 0 and not scale_at:
-                r0 = numba.carray(pointer_like(table_at + ids[i] * row_bytes, out), (dim,))
-                r1 = numba.carray(pointer_like(table_at + ids[i + 1] * row_bytes, out), (dim,))
-                r2 = numba.carray(pointer_like(table_at + ids[i + 2] * row_bytes, out), (dim,))
-                r3 = numba.carray(pointer_like(table_at + ids[i + 3] * row_bytes, out), (dim,))
-                for j in range(dim):
-                    to[j] += (r0[j] + r1[j]) + (r2[j] + r3[j])
-            else:
-                for k in range(i, i + n_here):
-                    if ids[k] != padding:
-                        row = numba.carray(pointer_like(table_at + ids[k] * row_bytes, out), (dim,))
-                        factor = scales[k] if scale_at else one
-                        for j in range(dim):
-                            to[j] += factor * row[j]
-            i += n_here
-        if is_mean and n_counted > 1:
-            share = one / n_counted
-            for j in range(dim):
-                to[j] *= share
-    return True
-
-
-# arguments of `pool_in_turns`
+# arguments of a body of `pool_tables`
 TURN, IS_BAD, TABLE, N_ROWS, DIM, IDS, N_IDS, BOUNDS, SCALE, IS_MEAN, PADDING, OUT, N_BAGS, N_EACH = range(14)
 
 
-@numba.njit
-def pool_in_turns(arguments, out):
+@inlined
+def sum_four(a, ids, first, end, k, factor_of_bag, like, numbers):
+    """Return the weighted sums of 64 numbers, from the k-th on, of the rows that ids [first, end) name."""
+    x = y = z = u = spread(numbers.dtype.type(0))
+    row_bytes, step, at = a[DIM] * like.itemsize, WIDTH * like.itemsize, a[TABLE] + k * like.itemsize
+    scales, padding, n_ids = pointer_like(a[SCALE], numbers), a[PADDING], a[N_IDS]
+    for i in range(first, end):
+        ahead = at + ids[min(i + _AHEAD, n_ids - 1)] * row_bytes
+        prefetch_row(ahead, 4 * step)
+        if ids[i] != padding:
+            here = at + ids[i] * row_bytes
+            if a[SCALE]:
+                factor = spread(scales[i])
+                x, y = x + factor * load(here, WIDTH, like), y + factor * load(here + step, WIDTH, like)
+                z = z + factor * load(here + 2 * step, WIDTH, like)
+                u = u + factor * load(here + 3 * step, WIDTH, like)
+            else:
+                x, y = x + load(here, WIDTH, like), y + load(here + step, WIDTH, like)
+                z, u = z + load(here + 2 * step, WIDTH, like), u + load(here + 3 * step, WIDTH, like)
+    return factor_of_bag * x, factor_of_bag * y, factor_of_bag * z, factor_of_bag * u
+
+
+@inlined
+def sum_some(a, ids, first, end, k, n, factor_of_bag, like, numbers):
+    """As `sum_four`, of at most 16 numbers."""
+    x = spread(numbers.dtype.type(0))
+    row_bytes, at = a[DIM] * like.itemsize, a[TABLE] + k * like.itemsize
+    scales, padding, n_ids = pointer_like(a[SCALE], numbers), a[PADDING], a[N_IDS]
+    for i in range(first, end):
+        ahead = at + ids[min(i + _AHEAD, n_ids - 1)] * row_bytes
+        prefetch_row(ahead, n * like.itemsize)
+        if ids[i] != padding:
+            row = load(at + ids[i] * row_bytes, n, like)
+            x = x + (spread(scales[i]) * row if a[SCALE] else row)
+    return factor_of_bag * x
+
+
+@inlined
+def pool_bag(a, ids, first, end, to, dim, like, numbers):
+    """Write the vector of the bag of ids [first, end) to address `to`."""
+    share = numbers.dtype.type(1)
+    if a[IS_MEAN]:
+        n_counted = 0
+        for i in range(first, end):
+            n_counted += ids[i] != a[PADDING]
+        if n_counted > 1:
+            share = share / numbers.dtype.type(n_counted)
+    factor, step = spread(share), WIDTH * like.itemsize
+    whole, fours = dim // WIDTH * WIDTH, dim // (4 * WIDTH) * (4 * WIDTH)
+    for k in range(_NONE, fours, 4 * WIDTH):
+        x, y, z, u = sum_four(a, ids, first, end, k, factor, like, numbers)
+        at = to + k * like.itemsize
+        store(at, WIDTH, like, x)
+        store(at + step, WIDTH, like, y)
+        store(at + 2 * step, WIDTH, like, z)
+        store(at + 3 * step, WIDTH, like, u)
+    for k in range(fours, whole, WIDTH):
+        store(
+            to + k * like.itemsize, WIDTH, like, sum_some(a, ids, first, end, k, WIDTH, factor, like, numbers)
+        )
+    if whole < dim:
+        n = dim - whole
+        found = sum_some(a, ids, first, end, whole, n, factor, like, numbers)
+        store(to + whole * like.itemsize, n, like, found)
+
+
+@inlined
+def pool_range(a, first, end, dim, like, numbers):
+    """Fill the vectors of bags [first, end); return False when there is a bad id."""
+    ids, bounds, row_bytes = int64_at(a[IDS]), int64_at(a[BOUNDS]), dim * like.itemsize
+    n_rows, start = a[N_ROWS], bounds[first]
+    # every id that is asked for ahead of time is looked at before
+    for i in range(start, min(start + _AHEAD, a[N_IDS])):
+        if ids[i] < 0 or ids[i] >= n_rows:
+            return False
+        prefetch_row(a[TABLE] + ids[i] * row_bytes, row_bytes)
+    for b in range(first, end):
+        for i in range(bounds[b], bounds[b + 1]):
+            if ids[i] < 0 or ids[i] >= n_rows:
+                return False
+        pool_bag(a, ids, bounds[b], bounds[b + 1], a[OUT] + b * row_bytes, dim, like, numbers)
+    return True
+
+
+@inlined
+def pool_in_turns(arguments, like, numbers):
     """Fill `N_EACH` bags in turn, until none is left; say in `IS_BAD` that there is a bad id."""
-    a = numba.carray(int64_at(arguments), (14,))
+    a = int64_at(arguments)
     while True:
         first = take_turn(arguments) * a[N_EACH]
         if first >= a[N_BAGS]:
             return
         end = min(first + a[N_EACH], a[N_BAGS])
-        ids = (a[IDS], a[N_IDS], a[BOUNDS], a[SCALE], a[IS_MEAN] != 0, a[PADDING])
-        if not pool_range(a[TABLE], a[N_ROWS], a[DIM], *ids, out, a[OUT], first, end):
+        if a[DIM] == _DIM64:
+            is_good = pool_range(a, first, end, _DIM64, like, numbers)
+        else:
+            is_good = pool_range(a, first, end, a[DIM], like, numbers)
+        if not is_good:
             a[IS_BAD] = 1
 
 
-@compiled_body
-def pool_float32(arguments):
-    """Pool the rows of a table in single precision."""
-    out = numba.carray(int64_at(arguments), (14,))[OUT]
-    pool_in_turns(arguments, numba.carray(float32_at(out), (1,)))
+@cache
+def pool_tables(dtype: str) -> compiled_body:
+    """Return the compiled sums and means of the rows of a table of this dtype."""
+    table_at, numbers_at = POINTERS[dtype]
 
+    def body(arguments):
+        at = int64_at(arguments)[OUT]
+        pool_in_turns(arguments, numba.carray(table_at(at), (1,)), numba.carray(numbers_at(at), (1,)))
 
-@compiled_body
-def pool_float64(arguments):
-    """Pool the rows of a table in double precision."""
-    out = numba.carray(int64_at(arguments), (14,))[OUT]
-    pool_in_turns(arguments, numba.carray(float64_at(out), (1,)))
+    body.__qualname__ = f"pool_{dtype}"
+    return compiled_body(body)

@@ -3,13 +3,14 @@
 # mypy: ignore-errors
 # Numba types these functions; the tests hold them to the reference.
 import math
+from functools import cache
 
 import numba
 import numpy as np
 
-from plectrum.kernels.native._cpu_compile import compiled, compiled_body
+from plectrum.kernels.native._cpu_compile import compiled, compiled_body, inlined
+from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, root, spread, store, store_at_random
 from plectrum.kernels.native._cpu_memory import (
-    float32_at,
     float64_at,
     int32_at,
     int64_at,
@@ -21,7 +22,7 @@ from plectrum.kernels.native._cpu_memory import (
 
 _AHEAD = 12
 _AHEAD_OF_LAST = 32  # one number a row, and nothing to do meanwhile
-_FLAGS = {"contract", "reassoc", "nsz"}
+_DIM64, _NONE = np.int64(64), np.int64(0)  # no literals: Numba would compile for each
 N_TERMS = 6
 TOLERANCE_32, TOLERANCE_64 = 1e-7, 1e-11  # as `torch_ops.TOLERANCE`
 # columns of `sums`, one row per last step: M_0 .. M_5 and then
@@ -85,158 +86,196 @@ def sum_up_absence(
         sums[s, REST] = abs(moments[N_TERMS, s] / moments[0, s]) if moments[0, s] > 0 else 0.0
 
 
-@numba.njit(fastmath=_FLAGS, error_model="numpy")
-def replay(w, m, v, n, s, now, history, closed, log_decay):
-    """Take the missed steps one by one, as far as they have any effect, and then the rest of the decay."""
-    factor1, factor2 = 1.0, 1.0
+@inlined
+def replay(w, m, v, s, now, past):
+    """Return sixteen numbers after the missed steps, one by one as far as they have any effect."""
+    history, closed, log_decay, n_kept, numbers = past
+    factor1, factor2, kind = 1.0, 1.0, numbers.dtype.type
     for k in range(s + 1, closed[s] + 1):
-        factor1 *= history[3, k]
-        factor2 *= history[4, k]
-        rate = history[0, k] * history[1, k] * factor1
-        floor, decay = history[5, k] * history[1, k], history[2, k]
-        for j in range(n):
-            w[j] = decay * w[j] - rate * m[j] / (factor2 * math.sqrt(v[j]) + floor)
-    rest = math.exp(log_decay[now] - log_decay[closed[s]])
-    for j in range(n):
-        w[j] *= rest
+        factor1 *= history[3 * n_kept + k]
+        factor2 *= history[4 * n_kept + k]
+        correction = history[n_kept + k]
+        rate, floor = history[k] * correction * factor1, history[5 * n_kept + k] * correction
+        below = spread(kind(factor2)) * root(v) + spread(kind(floor))
+        w = spread(kind(history[2 * n_kept + k])) * w - spread(kind(rate)) * m / below
+    return spread(kind(math.exp(log_decay[now] - log_decay[closed[s]]))) * w
 
 
-@numba.njit(fastmath=_FLAGS, error_model="numpy")
-def catch_up_adam(
-    rows, lasts, first, end, table, mean, square, dim, start, now, sums, limit, history, closed, log_decay
-):
-    """Bring the rows in [first, end) of `rows` to the present."""
-    row_bytes = dim * sums.itemsize
-    one = sums.dtype.type(1)
-    for i in range(first, end):
-        if i + _AHEAD < end:
-            ahead = rows[i + _AHEAD] * row_bytes
-            prefetch_row_to_write(table + ahead, row_bytes)
-            prefetch_row_to_write(mean + ahead, row_bytes)
-            prefetch_row_to_write(square + ahead, row_bytes)
-        place, s = rows[i] * row_bytes, lasts[i] - start
-        w = numba.carray(pointer_like(table + place, sums), (dim,))
-        m = numba.carray(pointer_like(mean + place, sums), (dim,))
-        v = numba.carray(pointer_like(square + place, sums), (dim,))
-        if lasts[i] == 0:  # it never took a step: its moments are zero
-            decay = sums[s, DECAY]
-            for j in range(dim):
-                w[j] *= decay
-            continue
-        m0, m1, m2, m3, m4, m5 = sums[s, 0], sums[s, 1], sums[s, 2], sums[s, 3], sums[s, 4], sums[s, 5]
-        decay, shrink1, shrink2 = sums[s, DECAY], sums[s, SHRINK1], sums[s, SHRINK2]
-        middle, left_out = sums[s, MIDDLE], sums[s, REST]
-        if left_out > limit:  # at worst; what it is for this row depends on its smallest v that moves w
-            least = one
-            for j in range(dim):
-                here = v[j] if m[j] != 0 else one
-                least = here if here < least else least
-            z = middle / (math.sqrt(least) + middle)
-            left_out *= z * z * z * z * z * z
-        if left_out > limit:
-            replay(w, m, v, dim, s, now - start, history, closed, log_decay)
-        else:
-            for j in range(dim):
-                slope = one / (math.sqrt(v[j]) + middle)
-                z = middle * slope
-                total = m0 - z * (m1 - z * (m2 - z * (m3 - z * (m4 - z * m5))))
-                w[j] = decay * w[j] - m[j] * slope * total
-        for j in range(dim):
-            m[j] *= shrink1
-            v[j] *= shrink2
+@inlined
+def closed_form(w, m, v, h):
+    """Return sixteen numbers after an absence, by the series that `_series` explains."""
+    decay, middle, one, m0, m1, m2, m3, m4, m5 = h
+    slope = one / (root(v) + middle)
+    z = middle * slope
+    total = m0 - z * (m1 - z * (m2 - z * (m3 - z * (m4 - z * m5))))
+    return decay * w - m * slope * total
 
 
-@numba.njit(fastmath=_FLAGS, error_model="numpy")
-def catch_up_sgd(rows, first, end, table, buffer, dim, matrices):
-    """Bring the rows in [first, end) of `rows` to the present; `matrices` has shape (n, 4)."""
-    row_bytes = dim * matrices.itemsize
-    for i in range(first, end):
-        if i + _AHEAD < end:
-            ahead = rows[i + _AHEAD] * row_bytes
-            prefetch_row_to_write(table + ahead, row_bytes)
-            if buffer:
-                prefetch_row_to_write(buffer + ahead, row_bytes)
-        place = rows[i] * row_bytes
-        ww, wb, bw, bb = matrices[i, 0], matrices[i, 1], matrices[i, 2], matrices[i, 3]
-        w = numba.carray(pointer_like(table + place, matrices), (dim,))
-        if buffer:
-            b = numba.carray(pointer_like(buffer + place, matrices), (dim,))
-            for j in range(dim):
-                old = w[j]
-                w[j] = ww * old + wb * b[j]
-                b[j] = bw * old + bb * b[j]
-        else:
-            for j in range(dim):
-                w[j] *= ww
+@inlined
+def catch_up_lanes(at, k, n, like, numbers, h, shrinks, is_replayed, s, now, past, key):
+    """Bring `n` numbers of a row, from the k-th on, and their moments to the present."""
+    w_at, m_at, v_at = at[0] + k * like.itemsize, at[1] + k * numbers.itemsize, at[2] + k * numbers.itemsize
+    w, m, v = load(w_at, n, like), load(m_at, n, numbers), load(v_at, n, numbers)
+    if is_replayed:
+        w = replay(w, m, v, s, now, past)
+    else:
+        w = closed_form(w, m, v, h)
+    store_at_random(w_at, n, like, w, key + k)
+    store(m_at, n, numbers, shrinks[0] * m)
+    store(v_at, n, numbers, shrinks[1] * v)
 
 
-# arguments of `catch_up_adam_float32` and `catch_up_adam_float64`
+@inlined
+def needs_replay(at, dim, numbers, middle, left_out, limit):
+    """True for a row that the series serves badly: that hangs on its smallest v that moves it."""
+    m, v, one = pointer_like(at[1], numbers), pointer_like(at[2], numbers), numbers.dtype.type(1)
+    least = one
+    for j in range(dim):
+        here = v[j] if m[j] != 0 else one
+        least = here if here < least else least
+    z = middle / (math.sqrt(least) + middle)
+    return left_out * (z * z * z * z * z * z) > limit
+
+
+@inlined
+def catch_up_adam_row(at, dim, s, is_new, now, like, sums, limit, past, key):
+    """Bring one row to the present."""
+    known = pointer_like(sums.ctypes.data + s * N_SUMS * sums.itemsize, sums)
+    whole = dim // WIDTH * WIDTH
+    if is_new:  # it never took a step: its moments are zero
+        decay = spread(known[DECAY])
+        for k in range(_NONE, dim, WIDTH):
+            place, n = at[0] + k * like.itemsize, min(WIDTH, dim - k)
+            store_at_random(place, n, like, decay * load(place, n, like), key + k)
+        return
+    h = (
+        *(spread(known[DECAY]), spread(known[MIDDLE]), spread(sums.dtype.type(1)), spread(known[0])),
+        *(spread(known[1]), spread(known[2]), spread(known[3]), spread(known[4]), spread(known[5])),
+    )
+    shrinks = spread(known[SHRINK1]), spread(known[SHRINK2])
+    is_replayed = known[REST] > limit and needs_replay(at, dim, sums, known[MIDDLE], known[REST], limit)
+    for k in range(_NONE, whole, WIDTH):
+        catch_up_lanes(at, k, WIDTH, like, sums, h, shrinks, is_replayed, s, now, past, key)
+    if whole < dim:
+        catch_up_lanes(at, whole, dim - whole, like, sums, h, shrinks, is_replayed, s, now, past, key)
+
+
+# arguments of a body of `catch_up_adam`
 TURN, ROWS, LASTS, N_BEHIND, N_EACH, TABLE, MEAN, SQUARE, DIM, START, NOW = range(11)
-SUMS, N_KEPT, HISTORY, CLOSED, LOG_DECAY = range(11, 16)
+SUMS, N_KEPT, HISTORY, CLOSED, LOG_DECAY, CHANCE = range(11, 17)
 
 
-@numba.njit
-def catch_up_adam_in_turns(arguments, sums, limit):
+@inlined
+def catch_up_adam_rows(a, first, end, dim, like, sums, limit):
+    """Bring the rows in [first, end) to the present."""
+    rows, lasts, start, now = int64_at(a[ROWS]), int64_at(a[LASTS]), a[START], a[NOW] - a[START]
+    past = (float64_at(a[HISTORY]), int64_at(a[CLOSED]), float64_at(a[LOG_DECAY]), a[N_KEPT], sums)
+    row_bytes, state_bytes = dim * like.itemsize, dim * sums.itemsize
+    for i in range(first, end):
+        if i + _AHEAD < end:
+            ahead = rows[i + _AHEAD]
+            prefetch_row_to_write(a[TABLE] + ahead * row_bytes, row_bytes)
+            prefetch_row_to_write(a[MEAN] + ahead * state_bytes, state_bytes)
+            prefetch_row_to_write(a[SQUARE] + ahead * state_bytes, state_bytes)
+        row = rows[i]
+        at = (a[TABLE] + row * row_bytes, a[MEAN] + row * state_bytes, a[SQUARE] + row * state_bytes)
+        key = a[CHANCE] + row * dim
+        catch_up_adam_row(at, dim, lasts[i] - start, lasts[i] == 0, now, like, sums, limit, past, key)
+
+
+@inlined
+def catch_up_adam_in_turns(arguments, like, sums, limit):
     """Bring `N_EACH` rows in turn to the present, until none is left."""
-    a = numba.carray(int64_at(arguments), (16,))
-    n, n_kept = a[N_BEHIND], a[N_KEPT]
-    rows, lasts = numba.carray(int64_at(a[ROWS]), (n,)), numba.carray(int64_at(a[LASTS]), (n,))
-    history = numba.carray(float64_at(a[HISTORY]), (6, n_kept))
-    closed = numba.carray(int64_at(a[CLOSED]), (n_kept,))
-    log_decay = numba.carray(float64_at(a[LOG_DECAY]), (n_kept,))
-    while True:
-        first = take_turn(arguments) * a[N_EACH]
-        if first >= n:
-            return
-        end = min(first + a[N_EACH], n)
-        places = (a[TABLE], a[MEAN], a[SQUARE], a[DIM], a[START], a[NOW])
-        catch_up_adam(rows, lasts, first, end, *places, sums, limit, history, closed, log_decay)
-
-
-@compiled_body
-def catch_up_adam_float32(arguments):
-    """Bring rows to the present, in single precision."""
-    a = numba.carray(int64_at(arguments), (16,))
-    sums = numba.carray(float32_at(a[SUMS]), (a[N_KEPT], N_SUMS))
-    catch_up_adam_in_turns(arguments, sums, np.float32(TOLERANCE_32))
-
-
-@compiled_body
-def catch_up_adam_float64(arguments):
-    """Bring rows to the present, in double precision."""
-    a = numba.carray(int64_at(arguments), (16,))
-    sums = numba.carray(float64_at(a[SUMS]), (a[N_KEPT], N_SUMS))
-    catch_up_adam_in_turns(arguments, sums, TOLERANCE_64)
-
-
-MATRICES, BUFFER = 2, 6  # arguments of `catch_up_sgd_*`: `MATRICES` for `LASTS`, `BUFFER` for `MEAN`
-
-
-@numba.njit
-def catch_up_sgd_in_turns(arguments, matrices):
-    """Bring `N_EACH` rows in turn to the present, until none is left."""
-    a = numba.carray(int64_at(arguments), (9,))
-    rows = numba.carray(int64_at(a[ROWS]), (a[N_BEHIND],))
+    a = int64_at(arguments)
     while True:
         first = take_turn(arguments) * a[N_EACH]
         if first >= a[N_BEHIND]:
             return
         end = min(first + a[N_EACH], a[N_BEHIND])
-        catch_up_sgd(rows, first, end, a[TABLE], a[BUFFER], a[DIM], matrices)
+        if a[DIM] == _DIM64:
+            catch_up_adam_rows(a, first, end, _DIM64, like, sums, limit)
+        else:
+            catch_up_adam_rows(a, first, end, a[DIM], like, sums, limit)
 
 
-@compiled_body
-def catch_up_sgd_float32(arguments):
-    """Bring rows to the present, in single precision."""
-    a = numba.carray(int64_at(arguments), (9,))
-    catch_up_sgd_in_turns(arguments, numba.carray(float32_at(a[MATRICES]), (a[N_BEHIND], 4)))
+@cache
+def catch_up_adam(dtype: str) -> compiled_body:
+    """Return the compiled catching up under Adam of the rows of a table of this dtype."""
+    table_at, numbers_at = POINTERS[dtype]
+    limit = np.float64(TOLERANCE_64) if dtype == "float64" else np.float32(TOLERANCE_32)
+
+    def body(arguments):
+        at = int64_at(arguments)[SUMS]
+        sums = numba.carray(numbers_at(at), (1,))
+        catch_up_adam_in_turns(arguments, numba.carray(table_at(at), (1,)), sums, limit)
+
+    body.__qualname__ = f"catch_up_adam_{dtype}"
+    return compiled_body(body)
 
 
-@compiled_body
-def catch_up_sgd_float64(arguments):
-    """Bring rows to the present, in double precision."""
-    a = numba.carray(int64_at(arguments), (9,))
-    catch_up_sgd_in_turns(arguments, numba.carray(float64_at(a[MATRICES]), (a[N_BEHIND], 4)))
+# arguments of a body of `catch_up_sgd`: `MATRICES` for `LASTS`, `BUFFER` for `MEAN`
+MATRICES, BUFFER = 2, 6
+
+
+@inlined
+def catch_up_sgd_lanes(w_at, b_at, k, n, like, numbers, matrix, key):
+    """Bring `n` numbers of a row, from the k-th on, and their momentum to the present."""
+    ww, wb, bw, bb = matrix
+    place, buffer = w_at + k * like.itemsize, b_at + k * numbers.itemsize
+    w = load(place, n, like)
+    if b_at:
+        b = load(buffer, n, numbers)
+        store(buffer, n, numbers, bw * w + bb * b)
+        store_at_random(place, n, like, ww * w + wb * b, key + k)
+    else:
+        store_at_random(place, n, like, ww * w, key + k)
+
+
+@inlined
+def catch_up_sgd_rows(a, first, end, like, numbers):
+    """Bring the rows in [first, end) to the present."""
+    rows, matrices, dim, buffer = int64_at(a[ROWS]), pointer_like(a[MATRICES], numbers), a[DIM], a[BUFFER]
+    row_bytes, state_bytes, whole = dim * like.itemsize, dim * numbers.itemsize, dim // WIDTH * WIDTH
+    for i in range(first, end):
+        if i + _AHEAD < end:
+            prefetch_row_to_write(a[TABLE] + rows[i + _AHEAD] * row_bytes, row_bytes)
+            if buffer:
+                prefetch_row_to_write(buffer + rows[i + _AHEAD] * state_bytes, state_bytes)
+        w_at, b_at = a[TABLE] + rows[i] * row_bytes, buffer + rows[i] * state_bytes if buffer else 0
+        matrix = (
+            *(spread(matrices[4 * i]), spread(matrices[4 * i + 1])),
+            *(spread(matrices[4 * i + 2]), spread(matrices[4 * i + 3])),
+        )
+        key = a[CHANCE] + rows[i] * dim
+        for k in range(_NONE, whole, WIDTH):
+            catch_up_sgd_lanes(w_at, b_at, k, WIDTH, like, numbers, matrix, key)
+        if whole < dim:
+            catch_up_sgd_lanes(w_at, b_at, whole, dim - whole, like, numbers, matrix, key)
+
+
+@inlined
+def catch_up_sgd_in_turns(arguments, like, numbers):
+    """Bring `N_EACH` rows in turn to the present, until none is left."""
+    a = int64_at(arguments)
+    while True:
+        first = take_turn(arguments) * a[N_EACH]
+        if first >= a[N_BEHIND]:
+            return
+        catch_up_sgd_rows(a, first, min(first + a[N_EACH], a[N_BEHIND]), like, numbers)
+
+
+@cache
+def catch_up_sgd(dtype: str) -> compiled_body:
+    """Return the compiled catching up under SGD of the rows of a table of this dtype."""
+    table_at, numbers_at = POINTERS[dtype]
+
+    def body(arguments):
+        at = int64_at(arguments)[MATRICES]
+        numbers = numba.carray(numbers_at(at), (1,))
+        catch_up_sgd_in_turns(arguments, numba.carray(table_at(at), (1,)), numbers)
+
+    body.__qualname__ = f"catch_up_sgd_{dtype}"
+    return compiled_body(body)
 
 
 @compiled()

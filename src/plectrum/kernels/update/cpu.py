@@ -15,18 +15,14 @@ import numba
 import numpy as np
 
 from plectrum.kernels.native._cpu_compile import compiled_body, inlined
-from plectrum.kernels.native._cpu_lanes import WIDTH, load, spread, store
+from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, store
 from plectrum.kernels.native._cpu_memory import (
-    float32_at,
-    float64_at,
-    int16_at,
     int32_at,
     int64_at,
     pointer_like,
     prefetch_row,
     prefetch_row_to_write,
     take_turn,
-    uint16_at,
 )
 from plectrum.kernels.update._cpu_rules import SIGN, STEPS
 
@@ -246,18 +242,10 @@ def update_in_turns(step, arguments, like, numbers):
             update_rows(step, job, job[DIM], found, n, like, numbers, rows, gradients, sums)
 
 
-_POINTERS = {  # dtype -> how the table lies in memory, and what it is computed in
-    "float32": (float32_at, float32_at),
-    "float64": (float64_at, float64_at),
-    "float16": (int16_at, float32_at),
-    "bfloat16": (uint16_at, float32_at),
-}
-
-
 @cache
 def update_tables(rule: str, dtype: str) -> compiled_body:
     """Return the compiled step on the tables of a job: of one of `STEPS`, on tables of this dtype."""
-    step, (table_at, numbers_at) = STEPS[rule], _POINTERS[dtype]
+    step, (table_at, numbers_at) = STEPS[rule], POINTERS[dtype]
 
     def body(arguments):
         at = int64_at(arguments)[NUMBERS]
