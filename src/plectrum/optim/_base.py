@@ -265,25 +265,27 @@ class RowOptimizer(torch.optim.Optimizer):
                     ledger.catch_up_all(p)
         first = [self._prepare_state(p, group) for p, _ in tables]
         self._start_again(tables)
-        steps = self._count(group, tables, first)
+        steps = self._advance(group, tables, first)
         compiled: dict[tuple[int, torch.dtype], list[Work]] = {}
         is_usual = not group.get("amsgrad")
         for (p, ledger), gradient, step in zip(tables, gradients, steps, strict=True):
             if not isinstance(gradient, RowGradient):
                 self._update_all(p, gradient, step)
             elif is_usual and is_compiled(p):
-                compiled.setdefault((id(step), p.dtype), []).append(self._work(p, ledger, gradient))
+                gradient = self._weighed(p, ledger, gradient).without(ledger.held_of(p))
+                states = [ledger.state.get(name) for name in STATES[self.rule]]
+                work = Work(p, states, gradient, ledger.last, ledger.n_steps)
+                compiled.setdefault((id(step), p.dtype), []).append(work)
             else:
-                self._update(p, gradient, step)
+                self._update(p, self._weighed(p, ledger, gradient), step)
         by_id = {id(step): step for step in steps}
-        for (number, _), work in compiled.items():
-            update_tables(work, by_id[number])
+        for (number, _), works in compiled.items():
+            update_tables(works, by_id[number])
         torch.autograd.graph.increment_version([p for p, _ in tables])
 
-    def _work(self, p: Parameter, ledger: Ledger, gradient: RowGradient) -> Work:
-        """Return what the compiled kernels need to step on a table."""
-        states = [ledger.state.get(name) for name in STATES[self.rule]]
-        return Work(p, states, gradient.without(ledger.held_of(p)), ledger.last, ledger.n_steps)
+    def _weighed(self, p: Parameter, ledger: Ledger, gradient: RowGradient) -> RowGradient:  # noqa: ARG002
+        """Return the gradient of a table as this rule weighs its rows."""
+        return gradient
 
     def _start_again(self, tables: Sequence[Table]) -> None:
         """Part the clocks of tables that sit this step out from those that go on; forget what is too long."""
@@ -302,8 +304,8 @@ class RowOptimizer(torch.optim.Optimizer):
                 for ledger in resting:
                     ledger.series = kept
 
-    def _count(self, group: Group, tables: Sequence[Table], first: Sequence[bool]) -> list[Step]:
-        """Let these tables and their clocks go on by one; return each one's step, equal ones as one object."""
+    def _advance(self, group: Group, tables: Sequence[Table], first: Sequence[bool]) -> list[Step]:
+        """Let these tables and their clocks go on by one; return the step of each, equal ones as one."""
         steps: dict[tuple[int, bool], Step] = {}
         advanced: set[int] = set()
         found = []

@@ -122,7 +122,7 @@ _desks: list[np.ndarray] = []
 
 @contextmanager
 def desks(n_bytes: int) -> Iterator[np.ndarray]:
-    """Lend memory to work with; it is kept, because the first touch of new memory costs more than the work."""
+    """Lend memory to work with; it is kept, because the first touch of new memory costs much."""
     try:
         desk = _desks.pop()
     except IndexError:

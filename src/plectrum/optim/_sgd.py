@@ -12,8 +12,7 @@ from plectrum.errors import ArgumentError, OptimizerError, check_choice
 from plectrum.kernels.update._step import Step
 from plectrum.kernels.update.torch_ops import arithmetic
 from plectrum.optim._absence import new_series
-from plectrum.optim._base import DENSE_BELOW, Group, RowOptimizer
-from plectrum.optim._compiled import Work
+from plectrum.optim._base import DENSE_BELOW, Group, RowOptimizer, Table
 from plectrum.optim._state import Params, check_range, fit_states, state_like
 from plectrum.rows import Ledger, RowParameter
 from plectrum.rows._gradient import RowGradient
@@ -210,18 +209,17 @@ class SGD(RowOptimizer):
         ledger.occurred = [] if self._is_by_count(group) else None
         return ledger
 
-    def _step_tables(self, group: Group, tables: Sequence[Parameter]) -> None:
+    def _step_tables(self, group: Group, tables: Sequence[Table]) -> None:
         if self._is_by_count(group):
-            for p in tables:
-                _check_can_be_counted(p, self._tables[p])
-            for p in tables:
+            for p, ledger in tables:
+                _check_can_be_counted(p, ledger)
+            for p, ledger in tables:
                 self._prepare_state(p, group)
-                self._count(p)
+                self._count(p, ledger)
         super()._step_tables(group, tables)
 
-    def _count(self, p: Parameter) -> None:
+    def _count(self, p: Parameter, ledger: Ledger) -> None:
         """Add the lookups since the last step to the counts of their rows."""
-        ledger = self._tables[p]
         assert ledger.occurred is not None
         ids, held, count = torch.cat(ledger.occurred).long(), ledger.held_of(p), self.state[p]["count"]
         if count.shape != (p.shape[0], 1):
@@ -245,19 +243,14 @@ class SGD(RowOptimizer):
             )
         super()._step_dense(dense)
 
-    def _work(self, p: Parameter, gradient: RowGradient) -> Work:
-        return super()._work(p, self._at_its_rate(p, gradient))
-
-    def _update(self, p: Parameter, gradient: RowGradient, step: Step) -> None:
-        super()._update(p, self._at_its_rate(p, gradient), step)
-
-    def _at_its_rate(self, p: Parameter, gradient: RowGradient) -> RowGradient:
-        """Return the gradient divided by the square root of each row's count."""
-        if not self._is_by_count(self._tables[p].group):
+    def _weighed(self, p: Parameter, ledger: Ledger, gradient: RowGradient) -> RowGradient:
+        """Return the gradient divided by the square root of each row's count, where rates go by it."""
+        if not self._is_by_count(ledger.group):
             return gradient
         count = self.state[p]["count"].view(-1).index_select(0, gradient.ids)
-        rate = count.to(arithmetic(p.dtype)).clamp_(min=1).rsqrt_()  # 0: held, and left out of the step
-        return gradient._replace(scale=rate if gradient.scale is None else gradient.scale * rate)
+        return gradient.scaled(
+            count.to(arithmetic(p.dtype)).clamp_(min=1).rsqrt_()
+        )  # 0: held, not stepped on
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients, as torch does; those of rows are set to None in any case."""

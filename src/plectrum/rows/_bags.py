@@ -11,6 +11,7 @@ from torch import Tensor
 
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._team import run_in_team
+from plectrum.kernels.update.torch_ops import arithmetic
 from plectrum.rows._behind import is_compiled, name_of
 from plectrum.rows._gradient import RowGradient, who_may_wait
 
@@ -173,5 +174,5 @@ def _gradient(bags: Bags, gradient: Tensor) -> RowGradient:
         scale = None if scale is None else scale[counted]
         lengths = torch.bincount(bag_of, minlength=n_bags)
     if bags.mode == "mean":
-        scale = (1.0 / lengths.clamp(min=1)).to(gradient.dtype)[bag_of]
+        scale = lengths.clamp(min=1).to(arithmetic(gradient.dtype)).reciprocal()[bag_of]
     return RowGradient(ids, gradient, bag_of, scale)

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 from torch.nn.parameter import Parameter
 
+from plectrum.kernels.update.torch_ops import arithmetic
+
 
 class Addresses(NamedTuple):
     """Where the compiled kernels find a gradient of rows; 0 where there is nothing.
@@ -68,8 +70,13 @@ class RowGradient:
 
     def as_sparse(self, like: Tensor) -> Tensor:
         """Return an uncoalesced sparse tensor of the shape of the table."""
-        return torch.sparse_coo_tensor(
-            self.ids.unsqueeze(0), self.written_out(), like.shape, check_invariants=False
+        values = self.written_out().to(like.dtype)
+        return torch.sparse_coo_tensor(self.ids.unsqueeze(0), values, like.shape, check_invariants=False)
+
+    def scaled(self, factor: Tensor) -> RowGradient:
+        """Return the gradient times `factor`, which has one number per id."""
+        return RowGradient(
+            self.ids, self.values, self.bag_of, factor if self.scale is None else self.scale * factor
         )
 
     def without(self, held: Tensor | None) -> RowGradient:
@@ -82,12 +89,12 @@ class RowGradient:
         return RowGradient(self.ids[free], values, bag_of, scale)
 
     def addresses(self, dtype: torch.dtype) -> Addresses:
-        """Return where the kernels find this gradient, made what they can read: int64 ids, numbers of `dtype`.
+        """Return where the kernels find this gradient, as they can read it: int64 ids, numbers of `dtype`.
 
         Factors stand in the precision that updates are computed in.
         """
         ids, values = self.ids.long(), _readable(self.values, dtype)
-        scale = None if self.scale is None else self.scale.to(computed_in(dtype)).contiguous()
+        scale = None if self.scale is None else self.scale.to(arithmetic(dtype)).contiguous()
         bag_of = None if self.bag_of is None else self.bag_of.long().contiguous()
         return Addresses(
             *(ids.data_ptr(), ids.stride(0), ids.shape[0]),
@@ -95,11 +102,6 @@ class RowGradient:
             *(0 if part is None else part.data_ptr() for part in (bag_of, scale)),
             (ids, values, bag_of, scale),
         )
-
-
-def computed_in(dtype: torch.dtype) -> torch.dtype:
-    """Return the dtype that tables of `dtype` are computed in: 16 bits are too few to add small steps in."""
-    return torch.float64 if dtype == torch.float64 else torch.float32
 
 
 def _readable(values: Tensor, dtype: torch.dtype) -> Tensor:
@@ -178,7 +180,7 @@ def may_be_rows(sparse: bool) -> bool:
 
 
 def who_may_wait(lookup: Any, parameters: Sequence[Parameter], first: int) -> list[bool]:
-    """Return for each parameter True when its gradient may be kept as it is, False when autograd must have it.
+    """Return for each parameter True when its gradient may be kept, False when autograd must have it.
 
     Autograd must have it when something else listens (hooks, other processes), when a gradient of the
     gradient is wanted, and when `torch.autograd.grad` asked for it. `first` is the position of the first
