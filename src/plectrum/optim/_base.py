@@ -258,12 +258,14 @@ class RowOptimizer(torch.optim.Optimizer):
     def _step_tables(self, group: Group, tables: Sequence[Table]) -> None:
         gradients = [_gradients.take(p, ledger) for p, ledger in tables]
         for (p, ledger), gradient in zip(tables, gradients, strict=True):
+            ledger.check(p)
             if ledger.is_behind:
                 if isinstance(gradient, RowGradient):
                     ledger.catch_up(p, gradient.ids)
                 else:
                     ledger.catch_up_all(p)
         first = [self._prepare_state(p, group) for p, _ in tables]
+        tables = [(p, self._tables[p]) for p, _ in tables]  # options that were changed ask for a new ledger
         self._start_again(tables)
         steps = self._advance(group, tables, first)
         compiled: dict[tuple[int, torch.dtype], list[Work]] = {}
@@ -272,9 +274,9 @@ class RowOptimizer(torch.optim.Optimizer):
             if not isinstance(gradient, RowGradient):
                 self._update_all(p, gradient, step)
             elif is_usual and is_compiled(p):
-                gradient = self._weighed(p, ledger, gradient).without(ledger.held_of(p))
+                weighed = self._weighed(p, ledger, gradient).without(ledger.held_of(p))
                 states = [ledger.state.get(name) for name in STATES[self.rule]]
-                work = Work(p, states, gradient, ledger.last, ledger.n_steps)
+                work = Work(p, states, weighed, ledger.last, ledger.n_steps)
                 compiled.setdefault((id(step), p.dtype), []).append(work)
             else:
                 self._update(p, self._weighed(p, ledger, gradient), step)

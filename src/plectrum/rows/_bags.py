@@ -122,7 +122,8 @@ def _pool_by_ours(table: Tensor, bags: Bags) -> Tensor:
     out = torch.empty((n_bags, dim), dtype=table.dtype)
     n_threads = torch.get_num_threads() if n * dim >= _ALONE_BELOW else 1
     n_each = max(1, n_bags if n_threads == 1 else -(-n_bags // (_TURNS * n_threads)))
-    scale_at = 0 if bags.scale is None else bags.scale.data_ptr()
+    scale = None if bags.scale is None else bags.scale.to(arithmetic(table.dtype))
+    scale_at = 0 if scale is None else scale.data_ptr()
     arguments = array(
         "q",
         (

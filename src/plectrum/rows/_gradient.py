@@ -96,11 +96,10 @@ class RowGradient:
         ids, values = self.ids.long(), _readable(self.values, dtype)
         scale = None if self.scale is None else self.scale.to(arithmetic(dtype)).contiguous()
         bag_of = None if self.bag_of is None else self.bag_of.long().contiguous()
+        bag_at, scale_at = (0 if part is None else part.data_ptr() for part in (bag_of, scale))
+        stride, kept = values.stride(0) * values.element_size(), (ids, values, bag_of, scale)
         return Addresses(
-            *(ids.data_ptr(), ids.stride(0), ids.shape[0]),
-            *(values.data_ptr(), values.stride(0) * values.element_size()),
-            *(0 if part is None else part.data_ptr() for part in (bag_of, scale)),
-            (ids, values, bag_of, scale),
+            ids.data_ptr(), ids.stride(0), ids.shape[0], values.data_ptr(), stride, bag_at, scale_at, kept
         )
 
 

@@ -42,6 +42,25 @@ def test_every_implementation_pools_as_the_reference(dtype, mode, weighted, padd
     np.testing.assert_allclose(found.numpy(), expected, atol=tolerance)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("mode", ["sum", "mean"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dim", [1, 7, 64, 100])
+def test_tables_of_sixteen_bits_are_pooled_in_single_precision_and_rounded_once(dtype, mode, weighted, dim):
+    rng = np.random.default_rng(0)
+    table, ids, bounds, scale, padding = make_bags(rng, 60, 40, dim, np.float32, weighted=weighted)
+    narrow = torch.from_numpy(table).to(dtype)
+    weights = None if scale is None else torch.from_numpy(scale).to(dtype)
+    factors = None if weights is None else weights.float().numpy()
+    expected = reference.pool_forward(
+        narrow.float().numpy(), ids, bounds, scale=factors, mode=mode, padding=padding
+    )
+    found = _pool(narrow, Bags(torch.from_numpy(ids), torch.from_numpy(bounds), weights, mode, padding))
+    assert found.dtype == dtype
+    unit = torch.finfo(dtype).eps  # rounded once: within half a unit in the last place, and some
+    np.testing.assert_allclose(found.float().numpy(), expected, rtol=0.51 * unit, atol=1e-5)
+
+
 @pytest.mark.parametrize("mode", ["sum", "mean"])
 @pytest.mark.parametrize("padding", [-1, 2])
 @pytest.mark.parametrize("weighted", [False, True])

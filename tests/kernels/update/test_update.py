@@ -105,6 +105,38 @@ def test_compiled_updates_follow_the_reference(name, shape, dtype, n_tables):
                 np.testing.assert_allclose(found.numpy(), expected, atol=tolerance, rtol=tolerance)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("shape", list(SHAPES))
+@pytest.mark.parametrize("name", list(STEPS))
+def test_tables_of_sixteen_bits_are_stepped_in_single_precision(name, shape, dtype):
+    step = STEPS[name]
+    table, states, ids, values = make_case(step, shape, np.float32)
+    narrow, slopes = torch.from_numpy(table).to(dtype), torch.from_numpy(values).to(dtype)
+    kept = [None if s is None else torch.from_numpy(s.copy()) for s in states]
+    expected = narrow.float().numpy().copy()
+    mine = narrow.clone()
+    update_tables([Work(mine, kept, RowGradient(torch.from_numpy(ids), slopes), None, 0)], step)
+    reference.update(expected, states, ids, slopes.float().numpy(), step)
+    for state, found in zip(states, kept, strict=True):
+        if state is not None:
+            np.testing.assert_allclose(found.numpy(), state, atol=1e-5, rtol=1e-5)
+    stepped = np.isin(np.arange(len(table)), ids)
+    assert torch.equal(mine[~stepped], narrow[~stepped])
+    unit = torch.finfo(dtype).eps  # a neighbour: within a whole unit in the last place
+    np.testing.assert_allclose(mine.float().numpy(), expected, rtol=1.01 * unit, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_compiled_step_in_sixteen_bits_is_right_on_average(dtype):
+    torch.manual_seed(0)
+    table, ids = torch.ones(64, 64, dtype=dtype), torch.arange(64)
+    slopes, step = torch.ones(64, 64, dtype=dtype), Step("sgd", 1e-4)
+    for _ in range(200):
+        update_tables([Work(table, [None], RowGradient(ids, slopes), None, 0)], step)
+    assert abs(table.double().mean().item() - 0.98) < 1e-3
+    assert table.float().std() > 0  # each number has chance of its own
+
+
 @pytest.mark.parametrize("n_tables", [1, 7])
 def test_any_number_of_threads_gives_the_same_bits(n_tables):
     rng = np.random.default_rng(0)

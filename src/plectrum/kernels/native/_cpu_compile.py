@@ -116,7 +116,8 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 # For the parts of a kernel: they are compiled into whatever calls them, so that numbers which it knows are
 # known to them too, and cannot be called from Python.
-inlined = numba.njit(forceinline=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+_INLINED: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+inlined = numba.njit(forceinline=True, error_model="numpy", **_INLINED)
 
 
 def _cache_of(function: Callable[..., Any]) -> _Cache | _NoCache:

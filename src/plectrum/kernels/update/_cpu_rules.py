@@ -61,8 +61,8 @@ def adamw(w, s1, s2, g, hp):
 def _define_step(move, n_states):
     """Return the step on a row of a rule that treats every number alike.
 
-    Its arguments: the addresses of the row, of its two states and of its gradient, the last three of the dtype
-    of `numbers`; the number of columns; `like`, whose dtype says how the row lies in memory (see
+    Its arguments: the addresses of the row, of its two states and of its gradient, the last three of the
+    dtype of `numbers`; the number of columns; `like`, whose dtype says how the row lies in memory (see
     `_cpu_lanes`); the hyperparameters; and all chance for rows of 16 bits.
     """
 
