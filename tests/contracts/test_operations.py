@@ -100,8 +100,7 @@ def test_bags_and_their_gradients_are_the_references(n_rows, dim, sizes, mode, p
     np.add.at(gradient, rows, values)
     summed = torch.zeros(table.shape, dtype=torch.float64)
     summed.index_add_(0, layer.weight.grad._indices()[0], layer.weight.grad._values().double())
-    near = max(NEAR[dtype], 1e-7 if kind == "mean" else 0)  # shares of a mean are rounded to float32
-    np.testing.assert_allclose(summed.numpy(), gradient, rtol=0, atol=40 * near)
+    np.testing.assert_allclose(summed.numpy(), gradient, rtol=0, atol=40 * NEAR[dtype])
 
 
 def largest_of_bags(table, ids, bounds, padding):
