@@ -161,7 +161,7 @@ def assert_same_losses(losses, tolerance):
 
 def check():
     """200 steps on small tables; the losses of ours and of torch's dense AdamW must agree."""
-    ids, labels = task(2000, 512, 32, seed=1)
+    ids, labels = task(2000, 512, 200, seed=1)
     steps, losses = prepared(["plectrum", "plectrum, one call", "torch dense, fused"], 2000, 16, ids, labels)
     for k in range(200):
         for step in steps.values():
@@ -174,7 +174,7 @@ def check():
 
 def compare(names, n_rows, rounds, steps_per_turn, behind):
     """Let these take turns, after `behind` steps of each, so that rows are behind."""
-    ids, labels = task(n_rows, BATCH, 16)
+    ids, labels = task(n_rows, BATCH, behind + rounds * steps_per_turn)  # no batch comes twice
     steps, losses = prepared(names, n_rows, DIM, ids, labels)
     for k in range(behind):
         for step in steps.values():
