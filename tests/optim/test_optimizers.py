@@ -98,6 +98,44 @@ def test_options_that_are_set_in_the_middle_of_training_are_followed(name):
     torch.testing.assert_close(ours.weight.detach(), theirs.weight.detach(), rtol=0, atol=1e-11)
 
 
+WITH_ZEROS = {
+    "SGD": {"momentum": 0.9, "weight_decay": 0.1},
+    "Adagrad": {"lr_decay": 0.1},
+    "Adam": {},
+    "AdamW": {"weight_decay": 0.1},
+}
+
+
+@pytest.mark.parametrize("kind", list(WITH_ZEROS))
+@pytest.mark.parametrize("model", ["Embedding", "EmbeddingBag", "EmbeddingTables", "dense gradient"])
+def test_a_step_on_gradients_of_zero_is_torchs(kind, model):
+    make = {
+        "EmbeddingBag": lambda: plectrum.nn.EmbeddingBag(N_ROWS, DIM, mode="sum", dtype=torch.float64),
+        "EmbeddingTables": lambda: plectrum.nn.EmbeddingTables(
+            {"a": (N_ROWS, 4), "b": (N_ROWS, 3), "c": (N_ROWS, 4)}, dtype=torch.float64
+        ),
+    }.get(model, lambda: plectrum.nn.Embedding(N_ROWS, DIM, dtype=torch.float64))
+    torch.manual_seed(0)
+    ours = make()
+    theirs = copy.deepcopy(ours)
+    pairs = [
+        (ours, getattr(plectrum.optim, kind)(ours, lr=0.05, dense_below=0, **WITH_ZEROS[kind])),
+        (theirs, getattr(torch.optim, kind)(theirs.parameters(), lr=0.05, **WITH_ZEROS[kind])),
+    ]
+    for layer, optimizer in pairs:
+        for k, ids in enumerate(batches(20)):
+            if k % 7:
+                optimizer.zero_grad(set_to_none=False)
+            else:
+                optimizer.zero_grad()
+            for _ in range(k % 3):  # at times there is no gradient, at times there are two
+                found = layer(ids).pow(2).sum()
+                (found + (layer.weight**2).mean() if model == "dense gradient" else found).backward()
+            optimizer.step()
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine.detach(), other.detach(), rtol=0, atol=1e-11)
+
+
 def test_a_gradient_can_still_be_read_after_the_step_that_gave_the_table_a_clock():
     layer = torch.nn.Embedding(N_ROWS, 4000)
     optimizer = plectrum.optim.SGD(layer, lr=0.1, dense_below=0)

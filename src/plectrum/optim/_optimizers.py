@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from plectrum.errors import OptimizerError
 from plectrum.kernels.update._series import AdamSeries
 from plectrum.kernels.update._step import Step
 from plectrum.optim._base import DENSE_BELOW, Group, RowOptimizer
-from plectrum.optim._state import Params, check_range, fit_states, state_like
+from plectrum.optim._state import Params, check_range, fit_states, gradients_of_zero, state_like
 from plectrum.rows import Ledger
 
 
@@ -89,6 +90,11 @@ class _AdamBase(RowOptimizer):
         fit_states(p, state, self._state_names())
         self._keep_eps(p, group["eps"])
         return is_first
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients, or, with ``set_to_none=False``, let them be zero, as torch does."""
+        with nullcontext() if set_to_none else gradients_of_zero(self._tables):
+            super().zero_grad(set_to_none)
 
     def _keep_eps(self, p: Parameter, eps: float) -> None:
         """Bring all rows up to date before a step with another eps: the sums of a clock know one."""
@@ -235,6 +241,11 @@ class _AdagradBase(RowOptimizer):
 
     def _new_sum(self, p: Parameter) -> torch.Tensor:
         return state_like(p, "sum", dim=self._dim_of_sum(p))
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget all gradients, or, with ``set_to_none=False``, let them be zero, as torch does."""
+        with nullcontext() if set_to_none else gradients_of_zero(self._tables):
+            super().zero_grad(set_to_none)
 
     def _dim_of_sum(self, p: Parameter) -> int:
         return int(p.shape[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from plectrum.kernels.update._step import Step
 from plectrum.kernels.update.torch_ops import arithmetic
 from plectrum.optim._absence import new_series
 from plectrum.optim._base import DENSE_BELOW, Group, RowOptimizer, Table
-from plectrum.optim._state import Params, check_range, fit_states, state_like
+from plectrum.optim._state import Params, check_range, fit_states, gradients_of_zero, state_like
 from plectrum.rows import Ledger, RowParameter
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._ledger import Series
@@ -253,11 +254,13 @@ class SGD(RowOptimizer):
         )  # 0: held, not stepped on
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget all gradients, as torch does; those of rows are set to None in any case."""
+        """Forget all gradients, or, with ``set_to_none=False``, let them be zero, as torch does."""
         for ledger in self._tables.values():
             if ledger.occurred is not None:
                 ledger.occurred.clear()
-        super().zero_grad(set_to_none)
+        same = (p for p, ledger in self._tables.items() if ledger.occurred is None)
+        with nullcontext() if set_to_none else gradients_of_zero(same):
+            super().zero_grad(set_to_none)
 
 
 def _check_can_be_counted(p: Parameter, ledger: Ledger) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -67,6 +68,31 @@ def fit_states(p: Parameter, state: dict[str, Any], names: Iterable[str], *, dim
             )
         if found.dtype != arithmetic(p.dtype) or not found.is_contiguous():
             state[name] = found.to(arithmetic(p.dtype)).contiguous()
+
+
+@contextmanager
+def gradients_of_zero(tables: Iterable[Parameter]) -> Iterator[None]:
+    """Give tables that had a gradient one of zero, after what is done within has taken theirs away.
+
+    torch's dense optimizers step on a gradient of zero, with momentum and decay; they rest where none is.
+    """
+    with torch._C.DisableTorchFunctionSubclass():
+        had = {p: p.grad for p in tables if _has_gradient(p)}
+    yield
+    with torch._C.DisableTorchFunctionSubclass(), torch.no_grad():
+        for p, gradient in had.items():
+            is_dense = gradient is not None and not gradient.is_sparse
+            p.grad = gradient.detach().zero_() if is_dense else _no_rows(p)  # type: ignore[union-attr]
+
+
+def _has_gradient(p: Parameter) -> bool:
+    ledger = ledger_of(p)
+    return p.grad is not None or (ledger is not None and bool(ledger.waiting))
+
+
+def _no_rows(p: Parameter) -> Tensor:
+    ids, values = torch.empty((1, 0), dtype=torch.int64, device=p.device), p.new_empty((0, p.shape[1]))
+    return torch.sparse_coo_tensor(ids, values, p.shape, check_invariants=False)
 
 
 def restore_states(
