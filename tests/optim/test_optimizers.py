@@ -8,7 +8,7 @@ import torch
 import plectrum.nn
 import plectrum.optim
 from plectrum.errors import OptimizerError
-from plectrum.rows import RowParameter, keep_in_files, ledger_of
+from plectrum.rows import RowParameter, hold_rows, keep_in_files, ledger_of
 
 N_ROWS, DIM = 60, 4
 EVERY_OPTIMIZER = {
@@ -353,12 +353,28 @@ def test_a_table_of_sixteen_bits_goes_where_one_of_thirty_two_goes(name, dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", ["SGD", "Adagrad", "Adam", "AdamW"])
+def test_a_small_table_of_sixteen_bits_loses_no_small_step_either(name, dtype):
+    torch.manual_seed(0)
+    layer = torch.nn.Embedding(10, 64, dtype=dtype)
+    torch.nn.init.ones_(layer.weight)
+    optimizer = getattr(plectrum.optim, name)(layer, lr=1e-4)
+    for _ in range(200):
+        optimizer.zero_grad()
+        layer(torch.arange(10)).float().sum().backward()
+        optimizer.step()
+    expected = 1 - 1e-4 * sum(k**-0.5 for k in range(1, 201)) if name == "Adagrad" else 0.98
+    assert abs(layer.weight.detach().float().mean().item() - expected) < 2e-3
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_a_table_that_was_stepped_densely_in_sixteen_bits_goes_on_when_rows_are_frozen(dtype):
     torch.manual_seed(0)
-    layer = plectrum.nn.Embedding(N_ROWS, DIM, dtype=dtype)
-    optimizer = plectrum.optim.AdamW(layer, lr=0.05, eps=1e-4)  # too small a table to be worth adopting
+    layer = torch.nn.Embedding(N_ROWS, DIM, dtype=dtype)
+    optimizer = plectrum.optim.AdamW(layer.parameters(), lr=0.05, eps=1e-4)  # not known as a table
     train(layer, optimizer)
-    layer.freeze([3])
+    assert type(layer.weight) is torch.nn.Parameter
+    hold_rows(layer.weight, torch.arange(N_ROWS) == 3)
     before = layer.weight.detach().clone()
     train(layer, optimizer, seed=1)
     assert layer.weight.isfinite().all()

@@ -12,7 +12,14 @@ from plectrum.errors import OptimizerError
 from plectrum.kernels.update._series import AdamSeries
 from plectrum.kernels.update._step import Step
 from plectrum.optim._base import DENSE_BELOW, Group, RowOptimizer
-from plectrum.optim._state import Params, check_range, fit_states, gradients_of_zero, state_like
+from plectrum.optim._state import (
+    Params,
+    check_range,
+    fit_states,
+    gradients_of_zero,
+    needs_rounding,
+    state_like,
+)
 from plectrum.rows import Ledger
 
 
@@ -91,6 +98,9 @@ class _AdamBase(RowOptimizer):
         self._keep_eps(p, group["eps"])
         return is_first
 
+    def _is_worth_adopting(self, p: Parameter) -> bool:
+        return needs_rounding(p) or super()._is_worth_adopting(p)
+
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients, or, with ``set_to_none=False``, let them be zero, as torch does."""
         with nullcontext() if set_to_none else gradients_of_zero(self._tables):
@@ -127,7 +137,7 @@ class Adam(_AdamBase):
         to date just before anything reads them. "frozen": they stand still (`torch.optim.SparseAdam`).
     dense_below : int
         Tables of fewer numbers are stepped densely, which is cheaper for them and gives the same numbers;
-        only with "exact".
+        only with "exact", and not those of 16 bits, which are rounded at random so as to lose no small step.
 
     Raises
     ------
@@ -241,6 +251,9 @@ class _AdagradBase(RowOptimizer):
 
     def _new_sum(self, p: Parameter) -> torch.Tensor:
         return state_like(p, "sum", dim=self._dim_of_sum(p))
+
+    def _is_worth_adopting(self, p: Parameter) -> bool:
+        return needs_rounding(p) or super()._is_worth_adopting(p)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients, or, with ``set_to_none=False``, let them be zero, as torch does."""

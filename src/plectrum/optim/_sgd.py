@@ -14,7 +14,14 @@ from plectrum.kernels.update._step import Step
 from plectrum.kernels.update.torch_ops import arithmetic
 from plectrum.optim._absence import new_series
 from plectrum.optim._base import DENSE_BELOW, Group, RowOptimizer, Table
-from plectrum.optim._state import Params, check_range, fit_states, gradients_of_zero, state_like
+from plectrum.optim._state import (
+    Params,
+    check_range,
+    fit_states,
+    gradients_of_zero,
+    needs_rounding,
+    state_like,
+)
 from plectrum.rows import Ledger, RowParameter
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._ledger import Series
@@ -182,7 +189,7 @@ class SGD(RowOptimizer):
         """Small tables too, where occurrences are counted: a dense step could not tell them."""
         is_table = type(p) is Parameter and p.dim() == 2 and p.is_floating_point()
         group = self.param_groups[-1]  # the one that is being added
-        return (is_table and self._is_by_count(group)) or super()._is_worth_adopting(p)
+        return needs_rounding(p) or (is_table and self._is_by_count(group)) or super()._is_worth_adopting(p)
 
     def _check_group(self, group: Group) -> None:
         advice = "'same' steps every row with lr, 'by_count' row k with lr / sqrt(count[k])."

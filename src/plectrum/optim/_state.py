@@ -43,6 +43,11 @@ def state_like(
     return state
 
 
+def needs_rounding(p: Parameter) -> bool:
+    """Return True for a table of 16 bits: torch's dense step rounds to the nearest, and loses small ones."""
+    return type(p) is Parameter and p.dim() == 2 and p.dtype in {torch.float16, torch.bfloat16}
+
+
 def fit_states(p: Parameter, state: dict[str, Any], names: Iterable[str], *, dim: int | None = None) -> None:
     """See to it that what is kept for each row fits the table: kernels write to it without looking.
 
