@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Literal, NamedTuple
 
 Implementation = Literal["cpu", "torch"]
@@ -38,7 +39,11 @@ def choose(operation: str, device_type: str, dtype: str) -> Choice:
     >>> choose("update", "cuda", "float32").why
     "torch's operations serve every device; the compiled kernels are for the CPU"
     """
-    wanted = _wanted.get()
+    return _choose(operation, device_type, dtype, _wanted.get())
+
+
+@cache  # asked for every table at every step
+def _choose(operation: str, device_type: str, dtype: str, wanted: Implementation | None) -> Choice:
     if wanted == "torch":
         return Choice("torch", "asked for")
     if device_type != "cpu":

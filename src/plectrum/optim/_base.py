@@ -264,22 +264,24 @@ class RowOptimizer(torch.optim.Optimizer):
                     ledger.catch_up(p, gradient.ids)
                 else:
                     ledger.catch_up_all(p)
-        first = [self._prepare_state(p, group) for p, _ in tables]
-        tables = [(p, self._tables[p]) for p, _ in tables]  # options that were changed ask for a new ledger
+        first = [self._prepare_state(p, ledger, group) for p, ledger in tables]
         self._start_again(tables)
         steps = self._advance(group, tables, first)
         compiled: dict[tuple[int, torch.dtype], list[Work]] = {}
-        is_usual = not group.get("amsgrad")
+        is_usual, names = not group.get("amsgrad"), STATES[self.rule]
         for (p, ledger), gradient, step in zip(tables, gradients, steps, strict=True):
             if not isinstance(gradient, RowGradient):
                 self._update_all(p, gradient, step)
-            elif is_usual and is_compiled(p):
-                weighed = self._weighed(p, ledger, gradient).without(ledger.held_of(p))
-                states = [ledger.state.get(name) for name in STATES[self.rule]]
+                continue
+            weighed = self._weighed(p, ledger, gradient)
+            if ledger.held is not None:
+                weighed = weighed.without(ledger.held_of(p))
+            if is_usual and is_compiled(p):
+                states = [ledger.state.get(name) for name in names]
                 work = Work(p, states, weighed, ledger.last, ledger.n_steps)
                 compiled.setdefault((id(step), p.dtype), []).append(work)
             else:
-                self._update(p, self._weighed(p, ledger, gradient), step)
+                self._update(p, weighed, step)
         by_id = {id(step): step for step in steps}
         for (number, _), works in compiled.items():
             update_tables(works, by_id[number])
@@ -337,7 +339,6 @@ class RowOptimizer(torch.optim.Optimizer):
         """Step on the rows of a gradient with torch's operations."""
         ledger = self._tables[p]
         states = [self.state[p].get(name) for name in self._state_names()]
-        gradient = gradient.without(ledger.held_of(p))
         rows = torch_ops.update(p.detach(), states, gradient.ids, gradient.written_out(), step)
         ledger.note_taken(rows)
 
@@ -355,7 +356,7 @@ class RowOptimizer(torch.optim.Optimizer):
     def _state_names(self) -> tuple[str, ...]:
         return STATES[self.rule]
 
-    def _prepare_state(self, p: Parameter, group: Group) -> bool:
+    def _prepare_state(self, p: Parameter, ledger: Ledger, group: Group) -> bool:
         """Make the state of a table at its first step; return True if this is the first."""
         raise NotImplementedError
 

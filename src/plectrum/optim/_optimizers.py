@@ -88,14 +88,14 @@ class _AdamBase(RowOptimizer):
     def _state_names(self) -> tuple[str, ...]:
         return (*super()._state_names(), "max_exp_avg_sq")
 
-    def _prepare_state(self, p: Parameter, group: Group) -> bool:
-        state, is_first = self.state[p], "exp_avg" not in self.state[p]
+    def _prepare_state(self, p: Parameter, ledger: Ledger, group: Group) -> bool:
+        state, is_first = ledger.state, "exp_avg" not in ledger.state
         if is_first:
             state["step"] = torch.tensor(0.0)
             for name in self._state_names()[: 3 if group["amsgrad"] else 2]:
                 state[name] = state_like(p, name)
         fit_states(p, state, self._state_names())
-        self._keep_eps(p, group["eps"])
+        self._keep_eps(ledger, group["eps"])
         return is_first
 
     def _is_worth_adopting(self, p: Parameter) -> bool:
@@ -106,9 +106,9 @@ class _AdamBase(RowOptimizer):
         with nullcontext() if set_to_none else gradients_of_zero(self._tables):
             super().zero_grad(set_to_none)
 
-    def _keep_eps(self, p: Parameter, eps: float) -> None:
+    def _keep_eps(self, ledger: Ledger, eps: float) -> None:
         """Bring all rows up to date before a step with another eps: the sums of a clock know one."""
-        clock = self._tables[p].series
+        clock = ledger.series
         if isinstance(clock, AdamSeries):
             taken = clock.now - clock.start
             if taken and clock.history[5, taken] != eps:
@@ -241,8 +241,8 @@ class _AdagradBase(RowOptimizer):
                 'apart from the gradient, or absent_rows="frozen".'
             )
 
-    def _prepare_state(self, p: Parameter, group: Group) -> bool:
-        state, is_first = self.state[p], "sum" not in self.state[p]
+    def _prepare_state(self, p: Parameter, ledger: Ledger, group: Group) -> bool:
+        state, is_first = ledger.state, "sum" not in ledger.state
         if is_first:
             state["step"] = torch.tensor(0.0)
             state["sum"] = self._new_sum(p).fill_(group["initial_accumulator_value"])

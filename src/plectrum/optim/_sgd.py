@@ -131,11 +131,13 @@ class SGD(RowOptimizer):
         }
         super().__init__(params, defaults, absent_rows=absent_rows, dense_below=dense_below)
 
-    def _prepare_state(self, p: Parameter, group: Group) -> bool:
-        state = self.state[p]
+    def _prepare_state(self, p: Parameter, ledger: Ledger, group: Group) -> bool:
+        state = ledger.state
         if self._is_by_count(group) and "count" not in state:
             state["count"] = state_like(p, "count", dim=1, dtype=torch.int64)
-        self._follow_absence(p, group)
+        if not group["momentum"] and not group["weight_decay"] and "momentum_buffer" not in state:
+            return False
+        self._follow_absence(p, ledger, group)
         fit_states(p, state, self._state_names())
         has_buffer = state.get("momentum_buffer") is not None
         if not group["momentum"]:
@@ -152,9 +154,8 @@ class SGD(RowOptimizer):
         state["momentum_buffer"] = state_like(p, "momentum_buffer")
         return True
 
-    def _follow_absence(self, p: Parameter, group: Group) -> None:
+    def _follow_absence(self, p: Parameter, ledger: Ledger, group: Group) -> None:
         """Give a table a clock when momentum or decay was set after its first steps: absent rows move now."""
-        ledger = self._tables[p]
         if ledger.series is not None or self._absence_of(group) is None:
             return
         if ledger.files is not None:
@@ -222,7 +223,7 @@ class SGD(RowOptimizer):
             for p, ledger in tables:
                 _check_can_be_counted(p, ledger)
             for p, ledger in tables:
-                self._prepare_state(p, group)
+                self._prepare_state(p, ledger, group)
                 self._count(p, ledger)
         super()._step_tables(group, tables)
 

@@ -16,7 +16,8 @@ def is_compiled(table: Tensor) -> bool:
     """Return True when the compiled kernels serve updates of this table: its rows must lie end to end."""
     if not table.is_contiguous():
         return False
-    return choose("update", table.device.type, name_of(table.dtype)).implementation == "cpu"
+    device = "cpu" if table.is_cpu else table.device.type
+    return choose("update", device, name_of(table.dtype)).implementation == "cpu"
 
 
 @cache
