@@ -4,7 +4,8 @@
 
 Run it with a Python that has fbgemm-gpu-cpu 1.8.0 beside plectrum; without it only plectrum is measured. Each
 trains its own memory, FBGEMM at its recommended settings (fused optimizer). First the numbers are checked:
-steps of each from the same start, on small tables.
+steps of each from the same start, on small tables. A turn is five steps, for the ceiling too: a step of
+training follows one of its own.
 """
 
 import argparse
@@ -27,6 +28,9 @@ try:
     )
 except ImportError:
     EmbOptimType = None
+
+
+STEPS = 5  # of a turn
 
 
 def fbgemm(n_tables, n_rows, dim, optimizer, lr):
@@ -93,7 +97,7 @@ def ceiling(layer, batches, n_tables, dim):
     def plain(k):
         _gather(batches[k % len(batches)], weights, [w.shape for w in weights], wide)
 
-    times = take_turns({"index": by_index, "gather": plain}, 12)
+    times = take_turns({"index": by_index, "gather": plain}, 12, steps=STEPS)
     n_distinct = np.mean([sum(len(r) for r in rows) for rows in distinct])
     moved = 2 * 4 * dim * n_distinct  # the room stays in the caches
     copied = 4 * dim * (n_distinct + n_tables * batches[0].shape[0])  # as `bytes_needed` counts a lookup
@@ -141,7 +145,7 @@ def main():
             peer(flat[k % 4], offsets).backward(slope)
 
         calls = {"plectrum": train} | ({"FBGEMM": train_peer} if peer is not None else {})
-        seconds = take_turns(calls, asked.rounds, warm_up=4)
+        seconds = take_turns(calls, asked.rounds, warm_up=4, steps=STEPS)
         pair = ("FBGEMM", "plectrum")
         found = report(f"{optimizer}, {sizes[0]} x {sizes[1]:,} x {sizes[2]}", seconds, [pair], {pair: bar})
         speeds, distinct = ceiling(layer, batches, asked.tables, asked.dim)

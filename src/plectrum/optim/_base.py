@@ -371,7 +371,7 @@ class RowOptimizer(torch.optim.Optimizer):
         with torch._C.DisableTorchFunctionSubclass():
             for p, ledger in self._tables.items():
                 ledger.waiting.clear()
-                if p.grad is not None:
+                if not set_to_none:
                     p.grad = None
             super().zero_grad(set_to_none)
 

@@ -135,6 +135,18 @@ def add_up_row(gradients, keys, i, after, dim, like, numbers, to):
 
 
 @inlined
+def ask_for_row(job, row, dim, like, numbers):
+    """Ask for a row and its states, in order to write them."""
+    row_bytes, state_bytes = dim * like.itemsize, dim * numbers.itemsize
+    prefetch_row_to_write(job[TABLE] + row * row_bytes, row_bytes)
+    if job[STATE1]:
+        first_bytes = job[STATE1_DIM] * numbers.itemsize
+        prefetch_row_to_write(job[STATE1] + row * first_bytes, first_bytes)
+    if job[STATE2]:
+        prefetch_row_to_write(job[STATE2] + row * state_bytes, state_bytes)
+
+
+@inlined
 def sum_up(job, dim, keys, i, n_keys, n_rows, like, numbers, rows, gradients, sums):
     """Note the next `n_rows` rows at most, and where each one's gradient stands; sum it in `sums` if need be.
 
@@ -152,6 +164,8 @@ def sum_up(job, dim, keys, i, n_keys, n_rows, like, numbers, rows, gradients, su
                 prefetch_row(ahead, value_bytes)
             after += 1
         rows[count] = row
+        if count < _AHEAD:  # the first to be stepped on
+            ask_for_row(job, row, dim, like, numbers)
         if as_it_is and after == i + 1:
             gradients[count], _ = gradient_at(gradient, keys[i], numbers)
         else:
@@ -170,12 +184,7 @@ def step_rows(step, job, dim, rows, gradients, n, like, numbers):
     state_bytes = job[STATE1_DIM] * numbers.itemsize
     for k in range(n):
         if k + _AHEAD < n:
-            row = rows[k + _AHEAD]
-            prefetch_row_to_write(table + row * row_bytes, row_bytes)
-            if state1:
-                prefetch_row_to_write(state1 + row * state_bytes, state_bytes)
-            if state2:
-                prefetch_row_to_write(state2 + row * g_bytes, g_bytes)
+            ask_for_row(job, rows[k + _AHEAD], dim, like, numbers)
             prefetch_row(gradients[k + _AHEAD], g_bytes)
         row = rows[k]
         where = (table + row * row_bytes, state1 + row * state_bytes, state2 + row * g_bytes, gradients[k])
