@@ -373,6 +373,16 @@ def test_bags_train_as_with_torch(mode, weighted):
     assert_same_weights(a, b)
 
 
+def test_the_gradient_of_the_largest_is_rows_too():
+    layer = torch.nn.EmbeddingBag(100_000, DIM, mode="max")
+    plectrum.optim.SGD(layer, lr=0.1)
+    layer(torch.tensor([[5, 9, 5], [7, 7, 7]])).sum().backward()
+    gradient = layer.weight.grad
+    assert gradient.is_sparse
+    assert set(gradient._indices()[0].tolist()) <= {5, 7, 9}
+    assert gradient.to_dense().sum() == 2 * DIM
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -33,16 +33,16 @@ class Bags(NamedTuple):
 def bags_of(ids: Tensor, table: Tensor, options: dict[str, Any]) -> Bags | None:
     """Return the bags that `functional.embedding_bag` was asked for; None for those that are left to torch.
 
-    Left to torch: the maximum, rows cut to a norm, gradients scaled by frequency or wanted for the
-    weights, other dtypes and devices, and whatever torch will refuse.
+    Left to torch: rows cut to a norm, gradients scaled by frequency or wanted for the weights, other dtypes
+    and devices, and whatever torch will refuse.
     """
     weights, offsets = options.get("per_sample_weights"), options.get("offsets")
     mode = options.get("mode", "mean")
     unusual = (
         options.get("max_norm") is not None
         or options.get("scale_grad_by_freq")
-        or mode not in {"sum", "mean"}
-        or (weights is not None and (weights.requires_grad or mode == "mean" or weights.dtype != table.dtype))
+        or mode not in {"sum", "mean", "max"}
+        or (weights is not None and (weights.requires_grad or mode != "sum" or weights.dtype != table.dtype))
         or torch.compiler.is_compiling()
     )
     if unusual or not is_compiled(table) or not table.is_contiguous() or ids.device.type != "cpu":
@@ -93,14 +93,22 @@ class PoolRows(torch.autograd.Function):
     def forward(ctx: Any, table: Tensor, bags: Bags) -> Tensor:
         """Return one vector per bag, shape (n_bags, embedding_dim)."""
         ctx.table, ctx.bags = table, bags
-        return _pool(table, bags)
+        if bags.mode != "max":
+            return _pool(table, bags)
+        pooled, ctx.chosen, ctx.is_filled = _largest(table, bags)
+        return pooled
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None]:
         """Return the gradient of the table, or None when the ledger keeps it."""
         with torch._C.DisableTorchFunctionSubclass():
             table = ctx.table
-            part = _gradient(ctx.bags, gradient if torch.is_grad_enabled() else gradient.contiguous())
+            if not torch.is_grad_enabled():
+                gradient = gradient.contiguous()
+            if ctx.bags.mode == "max":
+                part = _gradient_of_largest(ctx.chosen, ctx.is_filled, gradient)
+            else:
+                part = _gradient(ctx.bags, gradient)
             if who_may_wait(ctx, [table], 0)[0]:
                 table._ledger.waiting.append(part)
                 return None, None
@@ -109,6 +117,8 @@ class PoolRows(torch.autograd.Function):
 
 def _pool(table: Tensor, bags: Bags) -> Tensor:
     """Return one vector per bag: by torch's kernel where it has a fast one, by ours elsewhere."""
+    if bags.mode == "max":
+        return _largest(table, bags)[0]
     if table.dtype == torch.float32 and (bags.scale is None or bags.mode == "sum"):
         return _pool_by_torch(table, bags)
     return _pool_by_ours(table, bags)
@@ -148,6 +158,27 @@ def _pool_by_torch(table: Tensor, bags: Bags) -> Tensor:
         if ((bags.ids < 0) | (bags.ids >= table.shape[0])).any():
             raise _bad_ids(table, bags) from None
         raise
+
+
+def _largest(table: Tensor, bags: Bags) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the largest number of each column of each bag, the row it stands in, and which bags hold any."""
+    try:
+        options = (False, 2, False, None, True, None if bags.padding < 0 else bags.padding)
+        pooled, _, sizes, chosen = torch.embedding_bag(table.detach(), bags.ids, bags.bounds, *options)
+    except (IndexError, RuntimeError):
+        if ((bags.ids < 0) | (bags.ids >= table.shape[0])).any():
+            raise _bad_ids(table, bags) from None
+        raise
+    return pooled, chosen, sizes > 0
+
+
+def _gradient_of_largest(chosen: Tensor, is_filled: Tensor, gradient: Tensor) -> RowGradient:
+    """Return for each row that was the largest somewhere what it receives: one number per column and bag."""
+    chosen, gradient = chosen[is_filled], gradient[is_filled]
+    rows, which = torch.unique(chosen, return_inverse=True)
+    columns = torch.arange(gradient.shape[1]).expand_as(which)
+    values = gradient.new_zeros(len(rows), gradient.shape[1])
+    return RowGradient(rows.long(), values.index_put((which, columns), gradient, accumulate=True))
 
 
 def _bad_ids(table: Tensor, bags: Bags) -> RowOutOfRangeError:

@@ -13,7 +13,8 @@ def pool_forward(
     """Return one vector per bag, shape (n_bags, embedding_dim).
 
     ``out[b] = sum(scale[i] * table[ids[i]] for i in range(bounds[b], bounds[b+1]))``, without the ids that
-    equal `padding`; "mean" divides by how many are left. A bag with nothing in it gives zeros.
+    equal `padding`; "mean" divides by how many are left, "max" takes the largest number of each column. A bag
+    with nothing in it gives zeros.
 
     Parameters
     ----------
@@ -22,7 +23,7 @@ def pool_forward(
     bounds : int64 array (n_bags + 1,)
         Where each bag begins; the last one is n.
     scale : float array (n,), optional
-    mode : {"sum", "mean"}
+    mode : {"sum", "mean", "max"}
     padding : int
         A row that does not count; -1 for none.
 
@@ -39,6 +40,8 @@ def pool_forward(
         places = [i for i in range(bounds[b], bounds[b + 1]) if ids[i] != padding]
         for i in places:
             out[b] += table[ids[i]] if scale is None else scale[i] * table[ids[i]]
+        if mode == "max" and places:
+            out[b] = table[ids[places]].max(axis=0)
         if mode == "mean" and places:
             out[b] /= len(places)
     return out

@@ -21,6 +21,9 @@ def pool_forward(
     if scale is not None:
         rows = rows * scale[counted].unsqueeze(1)
     out = torch.zeros((len(bounds) - 1, table.shape[1]), dtype=rows.dtype, device=rows.device)
+    if mode == "max":
+        where = bag_of.unsqueeze(1).expand_as(rows)
+        return out.scatter_reduce_(0, where, rows, "amax", include_self=False)
     out.index_add_(0, bag_of, rows)
     if mode == "mean":
         out /= torch.bincount(bag_of, minlength=len(out)).clamp(min=1).unsqueeze(1)
