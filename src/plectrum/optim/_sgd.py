@@ -61,8 +61,8 @@ class SGD(RowOptimizer):
     ------
     OptimizerError
         With ``row_lr="by_count"``: `momentum` or `weight_decay` is not 0; no parameter is known as a table;
-        the gradient of one is dense (a tied layer, bags pooled by their maximum), comes from no lookup that
-        was seen (torch.compile), or is that of several processes.
+        the gradient of one is dense (a tied layer), comes from no lookup that was seen (torch.compile), or is
+        that of several processes.
 
     Notes
     -----
@@ -279,7 +279,7 @@ def _check_can_be_counted(p: Parameter, ledger: Ledger) -> None:
         raise OptimizerError(
             f"The gradient of a table must be of rows with {rule}; got a dense one, of shape "
             f"{tuple(gradient.shape)}: the table is used other than by lookups (a tied layer, an expression "
-            f"of its weight, bags pooled by their maximum). Use it for lookups alone, or {others}"
+            f"of its weight). Use it for lookups alone, or {others}"
         )
     if not ledger.occurred:
         raise OptimizerError(
