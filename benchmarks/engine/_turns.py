@@ -21,6 +21,17 @@ def zipf_ids(n_rows, size, rng, exponent=1.05):
     return torch.from_numpy(rng.permutation(n_rows)[popularity])
 
 
+def training(layer, optimizer, batches, slope):
+    """Return a function that takes the k-th step: lookup, backward by `slope`, update."""
+
+    def train(k):
+        layer(batches[k % len(batches)]).backward(slope)
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return train
+
+
 def take_turns(calls, rounds, warm_up=3, steps=1):
     """Let each take turns of `steps` calls, in alternating order; return name -> seconds per call."""
     for name in calls:

@@ -21,7 +21,7 @@ import sys
 
 import numpy as np
 import torch
-from _turns import report, take_turns, write_line, zipf_ids
+from _turns import report, take_turns, training, write_line, zipf_ids
 
 import plectrum.nn
 import plectrum.optim
@@ -29,15 +29,6 @@ import plectrum.optim
 STEPS = 5  # of a turn
 BEHIND = 40  # steps before the first turn, so that rows are behind
 CLOSE = 1e-5  # how far weights may be apart, as a share of the largest
-
-
-def training(layer, optimizer, batches, slope):
-    def train(k):
-        layer(batches[k % len(batches)]).backward(slope)
-        optimizer.step()
-        optimizer.zero_grad()
-
-    return train
 
 
 def assert_close(found, expected, what):

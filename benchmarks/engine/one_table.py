@@ -14,7 +14,7 @@ import copy
 
 import numpy as np
 import torch
-from _turns import report, take_turns, write_line, zipf_ids
+from _turns import report, take_turns, training, write_line, zipf_ids
 
 import plectrum.nn
 import plectrum.optim
@@ -43,15 +43,6 @@ def fbgemm(n_rows, dim, kind, pooling):
     )
     peer.init_embedding_weights_uniform(-0.1, 0.1)
     return peer
-
-
-def training(layer, optimizer, batches, slope):
-    def train(k):
-        layer(batches[k % len(batches)]).backward(slope)
-        optimizer.step()
-        optimizer.zero_grad()
-
-    return train
 
 
 def assert_same_training(make_ours, make_theirs, batches, slope, tolerance):

@@ -8,8 +8,7 @@ from typing import Literal, NamedTuple
 
 Implementation = Literal["cpu", "torch"]
 
-_FLOATS = frozenset({"float32", "float64", "float16", "bfloat16"})
-_COMPILED = {"gather": _FLOATS, "pool": _FLOATS, "update": _FLOATS}
+_COMPILED = frozenset({"float32", "float64", "float16", "bfloat16"})  # for every operation
 _wanted: ContextVar[Implementation | None] = ContextVar("plectrum_implementation", default=None)
 
 
@@ -48,7 +47,7 @@ def _choose(operation: str, device_type: str, dtype: str, wanted: Implementation
         return Choice("torch", "asked for")
     if device_type != "cpu":
         return Choice("torch", "torch's operations serve every device; the compiled kernels are for the CPU")
-    if dtype not in _COMPILED[operation]:
+    if dtype not in _COMPILED:
         return Choice("torch", f"{operation} is not compiled for {dtype}")
     return Choice("cpu", f"compiled for {dtype} on the CPU")
 

@@ -16,7 +16,7 @@ from plectrum.kernels.update._step import STATES, Step
 from plectrum.optim import _gradients
 from plectrum.optim._absence import ABSENCE, catch_up, new_series
 from plectrum.optim._compiled import Work, update_tables
-from plectrum.optim._state import restore_states
+from plectrum.optim._state import gradients_of_zero, needs_rounding, restore_states
 from plectrum.rows import (
     Ledger,
     RowParameter,
@@ -98,6 +98,7 @@ class RowOptimizer(torch.optim.Optimizer):
         if isinstance(p, RowParameter):
             return True
         small = p.numel() < self.dense_below and self.absent_rows == "exact" and files_of(p) is None
+        small = small and not needs_rounding(p)
         return type(p) is Parameter and p.dim() == 2 and p.is_floating_point() and not small
 
     def _adopt(self, p: Parameter, group: Group) -> Ledger:
@@ -106,12 +107,7 @@ class RowOptimizer(torch.optim.Optimizer):
         files = files_of(p)
         if files is not None:
             self._find_state(p, files)
-        series: Series | None = new_series(self._absence_of(group), p.dtype, self._steps_taken(p))
-        for other in (
-            self._tables.values() if files is None else ()
-        ):  # tables that step together share a clock
-            if series is not None and other.series is not None and self._may_share(other, series, group):
-                series = other.series
+        series = self._clock_for(p, group, self._steps_taken(p))
         ledger = Ledger(p, self.state[p], series, catch_up)
         ledger.group, ledger.n_steps = group, self._steps_taken(p)
         adopt(p, ledger)
@@ -122,6 +118,15 @@ class RowOptimizer(torch.optim.Optimizer):
         ledger.hold(p, held_rows(p))
         self._tables[p] = ledger
         return ledger
+
+    def _clock_for(self, p: Parameter, group: Group, start: int) -> Series | None:
+        """Return a clock that stands at step `start`: that of tables that step with this one, if any."""
+        series: Series | None = new_series(self._absence_of(group), p.dtype, start)
+        if series is not None and files_of(p) is None:
+            for other in self._tables.values():
+                if other.series is not None and self._may_share(other, series, group):
+                    return other.series
+        return series
 
     def _may_share(self, other: Ledger, series: Series, group: Group) -> bool:
         return (
@@ -367,8 +372,12 @@ class RowOptimizer(torch.optim.Optimizer):
     # ------------------------------------------------------------------------------------- gradients
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget all gradients, as torch does; those of rows are set to None in any case."""
-        with torch._C.DisableTorchFunctionSubclass():
+        """Forget all gradients, or, with ``set_to_none=False``, let them be zero, as torch does."""
+        counted = [ledger for ledger in self._tables.values() if ledger.occurred is not None]
+        same = () if set_to_none else [p for p, ledger in self._tables.items() if ledger.occurred is None]
+        with gradients_of_zero(same), torch._C.DisableTorchFunctionSubclass():
+            for ledger in counted:
+                ledger.occurred.clear()  # type: ignore[union-attr]
             for p, ledger in self._tables.items():
                 ledger.waiting.clear()
                 if not set_to_none:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -16,8 +15,6 @@ from plectrum.optim._state import (
     Params,
     check_range,
     fit_states,
-    gradients_of_zero,
-    needs_rounding,
     state_like,
 )
 from plectrum.rows import Ledger
@@ -97,14 +94,6 @@ class _AdamBase(RowOptimizer):
         fit_states(p, state, self._state_names())
         self._keep_eps(ledger, group["eps"])
         return is_first
-
-    def _is_worth_adopting(self, p: Parameter) -> bool:
-        return needs_rounding(p) or super()._is_worth_adopting(p)
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget all gradients, or, with ``set_to_none=False``, let them be zero, as torch does."""
-        with nullcontext() if set_to_none else gradients_of_zero(self._tables):
-            super().zero_grad(set_to_none)
 
     def _keep_eps(self, ledger: Ledger, eps: float) -> None:
         """Bring all rows up to date before a step with another eps: the sums of a clock know one."""
@@ -251,14 +240,6 @@ class _AdagradBase(RowOptimizer):
 
     def _new_sum(self, p: Parameter) -> torch.Tensor:
         return state_like(p, "sum", dim=self._dim_of_sum(p))
-
-    def _is_worth_adopting(self, p: Parameter) -> bool:
-        return needs_rounding(p) or super()._is_worth_adopting(p)
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget all gradients, or, with ``set_to_none=False``, let them be zero, as torch does."""
-        with nullcontext() if set_to_none else gradients_of_zero(self._tables):
-            super().zero_grad(set_to_none)
 
     def _dim_of_sum(self, p: Parameter) -> int:
         return int(p.shape[1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -12,19 +11,15 @@ from torch.nn.parameter import Parameter
 from plectrum.errors import ArgumentError, OptimizerError, check_choice
 from plectrum.kernels.update._step import Step
 from plectrum.kernels.update.torch_ops import arithmetic
-from plectrum.optim._absence import new_series
 from plectrum.optim._base import DENSE_BELOW, Group, RowOptimizer, Table
 from plectrum.optim._state import (
     Params,
     check_range,
     fit_states,
-    gradients_of_zero,
-    needs_rounding,
     state_like,
 )
 from plectrum.rows import Ledger, RowParameter
 from plectrum.rows._gradient import RowGradient
-from plectrum.rows._ledger import Series
 from plectrum.rows._mapped import TableFiles
 from plectrum.rows._tables import is_marked
 
@@ -163,10 +158,7 @@ class SGD(RowOptimizer):
                 "`momentum` or `weight_decay` of `SGD` must be set from the first step of a table in files; "
                 f"got {group['momentum']} and {group['weight_decay']} after steps without. Begin with them."
             )
-        series: Series | None = new_series(self._absence_of(group), p.dtype, 0)
-        for other in self._tables.values():  # tables that step together share a clock
-            if series is not None and self._may_share(other, series, group):
-                series = other.series
+        series = self._clock_for(p, group, 0)
         if series is not None:
             ledger.go_by(series, p)
 
@@ -190,7 +182,7 @@ class SGD(RowOptimizer):
         """Small tables too, where occurrences are counted: a dense step could not tell them."""
         is_table = type(p) is Parameter and p.dim() == 2 and p.is_floating_point()
         group = self.param_groups[-1]  # the one that is being added
-        return needs_rounding(p) or (is_table and self._is_by_count(group)) or super()._is_worth_adopting(p)
+        return (is_table and self._is_by_count(group)) or super()._is_worth_adopting(p)
 
     def _check_group(self, group: Group) -> None:
         advice = "'same' steps every row with lr, 'by_count' row k with lr / sqrt(count[k])."
@@ -257,18 +249,8 @@ class SGD(RowOptimizer):
         if not self._is_by_count(ledger.group):
             return gradient
         count = self.state[p]["count"].view(-1).index_select(0, gradient.ids)
-        return gradient.scaled(
-            count.to(arithmetic(p.dtype)).clamp_(min=1).rsqrt_()
-        )  # 0: held, not stepped on
-
-    def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget all gradients, or, with ``set_to_none=False``, let them be zero, as torch does."""
-        for ledger in self._tables.values():
-            if ledger.occurred is not None:
-                ledger.occurred.clear()
-        same = (p for p, ledger in self._tables.items() if ledger.occurred is None)
-        with nullcontext() if set_to_none else gradients_of_zero(same):
-            super().zero_grad(set_to_none)
+        rate = count.to(arithmetic(p.dtype)).clamp_(min=1).rsqrt_()  # 0: held, and left out of the step
+        return gradient.scaled(rate)
 
 
 def _check_can_be_counted(p: Parameter, ledger: Ledger) -> None:

@@ -49,7 +49,7 @@ def look_up_each(ids: Tensor, tables: Sequence[Tensor], *, sparse: bool = False)
     """
     if not tables:
         return torch.empty(*ids.shape[:-1], 0, device=ids.device)
-    if not (may_be_rows(sparse) and _is_one_call(ids, tables)):
+    if not (may_be_rows(sparse) and is_one_call(ids, tables)):
         rows = [functional.embedding(ids[..., t], table, sparse=sparse) for t, table in enumerate(tables)]
         return torch.cat(rows, dim=-1)
     flat = ids.reshape(-1, len(tables)).long()
@@ -64,7 +64,7 @@ def worth_one_call(ids: object, table: Tensor) -> bool:
         isinstance(ids, Tensor)
         and not ids.is_floating_point()
         and ids.numel() * table.shape[1] >= _WORTH_IT
-        and _is_one_call(ids, [table])
+        and is_one_call(ids, [table])
     )
 
 
@@ -85,7 +85,8 @@ def look_up_one(ids: Tensor, table: Tensor) -> Tensor:
     return found.reshape(*ids.shape, found.shape[1])
 
 
-def _is_one_call(ids: Tensor, tables: Sequence[Tensor]) -> bool:
+def is_one_call(ids: Tensor, tables: Sequence[Tensor]) -> bool:
+    """Return True when the compiled lookup serves all of these tables together."""
     if torch.compiler.is_compiling() or ids.device.type != "cpu":
         return False
     dtype = tables[0].dtype

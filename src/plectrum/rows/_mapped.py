@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.parameter import Parameter
 
 from plectrum.errors import ArgumentError, ArgumentTypeError, FormatError, OptimizerError
+from plectrum.rows._behind import name_of
 from plectrum.rows._tables import mark_as_table
 
 _FILES = "_plectrum_files"
@@ -215,7 +216,7 @@ def _new_files(folder: str | Path, owner: str) -> TableFiles:
 
 
 def _describe(files: TableFiles, table: Tensor) -> None:
-    files.write(shape=list(table.shape), dtype=str(table.dtype).removeprefix("torch."))
+    files.write(shape=list(table.shape), dtype=name_of(table.dtype))
 
 
 def open_table(folder: str | Path) -> Parameter:

@@ -15,7 +15,7 @@ from torch.nn.parameter import Parameter
 
 from plectrum.rows._gradient import may_be_rows
 from plectrum.rows._ledger import Ledger
-from plectrum.rows._lookup import _is_one_call, look_up_each
+from plectrum.rows._lookup import is_one_call, look_up_each
 
 
 def counts_lookups(table: Parameter) -> bool:
@@ -27,7 +27,7 @@ def counts_lookups(table: Parameter) -> bool:
 def look_up_counted(ids: Tensor, tables: Sequence[Parameter], *, sparse: bool = False) -> Tensor:
     """Return what `look_up_each` returns, and note the lookups in tables whose optimizer counts them."""
     found = look_up_each(ids, tables, sparse=sparse)
-    if may_be_rows(sparse) and _is_one_call(ids, tables):  # else each table was looked up, and noted, alone
+    if may_be_rows(sparse) and is_one_call(ids, tables):  # else each table was looked up, and noted, alone
         for t, table in enumerate(tables):
             note_lookup(found, ids[..., t], table.__dict__["_ledger"], None, table.shape[0])
     return found

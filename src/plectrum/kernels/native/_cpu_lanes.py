@@ -25,7 +25,7 @@ from plectrum.kernels.native._cpu_memory import float32_at, float64_at, int16_at
 LANES = 16
 WIDTH = np.int64(LANES)  # for kernels: Numba compiles a function anew for every literal number it is given
 _FLAGS = ("contract",)  # a product may be added in one instruction; no other freedom
-_I1, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (1, 16, 32, 64))
+_I16, _I32, _I64 = (ir.IntType(bits) for bits in (16, 32, 64))
 _FLOAT16, _BFLOAT16 = types.int16, types.uint16
 
 
@@ -145,7 +145,7 @@ def _widen(builder: Any, like: Any, value: Any, kind: Any) -> Any:
     """Numbers as they lay in memory -> numbers to compute with."""
     if like.dtype == _BFLOAT16:
         wide = builder.zext(value, ir.VectorType(_I32, LANES))
-        return builder.bitcast(builder.shl(wide, _spread(builder, _I32(16))), kind)
+        return builder.bitcast(builder.shl(wide, _all(16)), kind)
     return builder.fpext(value, kind) if value.type != kind else value
 
 

@@ -94,10 +94,7 @@ def pool_range(a, first, end, dim, like, numbers):
     """Fill the vectors of bags [first, end); return False when there is a bad id."""
     ids, bounds, row_bytes = int64_at(a[IDS]), int64_at(a[BOUNDS]), dim * like.itemsize
     n_rows, start = a[N_ROWS], bounds[first]
-    # every id that is asked for ahead of time is looked at before
     for i in range(start, min(start + _AHEAD, a[N_IDS])):
-        if ids[i] < 0 or ids[i] >= n_rows:
-            return False
         prefetch_row(a[TABLE] + ids[i] * row_bytes, row_bytes)
     for b in range(first, end):
         for i in range(bounds[b], bounds[b + 1]):
