@@ -43,10 +43,9 @@ def update_tables(work: Sequence[Work], step: Step) -> None:
 def _job(w: Work, at: Addresses, n_rows: int, dim: int) -> tuple[int, ...]:
     states = [0 if state is None else state.data_ptr() for state in w.states]
     first, second = states if len(states) == 2 else (states[0], 0)
-    first_dim = w.states[0].shape[1] if first and w.states[0] is not None else 0
     last = 0 if w.last is None else w.last.data_ptr()
     places = (w.table.data_ptr(), first, second, n_rows, dim)
-    return (*places, *at[:7], last, w.now, chance_for(w.table), first_dim)
+    return (*places, *at[:7], last, w.now, chance_for(w.table))
 
 
 def _numbers(step: Step, dtype: torch.dtype) -> array[float]:

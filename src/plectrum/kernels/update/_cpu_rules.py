@@ -4,12 +4,15 @@
 # Numba types these functions; the tests hold them to the reference.
 import math
 
+import numpy as np
+
 from plectrum.kernels.native._cpu_compile import inlined
 from plectrum.kernels.native._cpu_lanes import WIDTH, load, root, spread, store, store_at_random, total
 from plectrum.kernels.native._cpu_memory import pointer_like
 
 # the hyperparameters of a step, as `plectrum.optim._compiled` lays them out
 LR, DECAY, EPS, NEW1, KEEP2, MOMENTUM, UNDAMPED, NEW2, CORRECTION, SIGN = range(10)
+_NONE = np.int64(0)  # no literal: Numba would compile for each
 
 
 @inlined
@@ -132,12 +135,36 @@ def rowwise_adagrad(places, dim, like, numbers, key):
         descend(places, whole, dim - whole, like, numbers, decay, rate, key)
 
 
-STEPS = {
-    "sgd": _define_step(sgd, 0),
-    "momentum": _define_step(momentum, 1),
-    "nesterov": _define_step(nesterov, 1),
-    "adagrad": _define_step(adagrad, 1),
-    "rowwise_adagrad": rowwise_adagrad,
-    "adam": _define_step(adam, 2),
-    "adamw": _define_step(adamw, 2),
+@inlined
+def no_state(dim, numbers):  # noqa: ARG001
+    """Return how many bytes of each of two states belong to a row."""
+    return _NONE, _NONE
+
+
+@inlined
+def one_state(dim, numbers):
+    """As `no_state`, of a rule that keeps an array as wide as the table."""
+    return dim * numbers.itemsize, _NONE
+
+
+@inlined
+def two_states(dim, numbers):
+    """As `no_state`, of a rule that keeps two of them."""
+    return dim * numbers.itemsize, dim * numbers.itemsize
+
+
+@inlined
+def one_number(dim, numbers):  # noqa: ARG001
+    """As `no_state`, of a rule that keeps one number per row."""
+    return numbers.itemsize, _NONE
+
+
+RULES = {  # name -> how a row is stepped on, and what state it has
+    "sgd": (_define_step(sgd, 0), no_state),
+    "momentum": (_define_step(momentum, 1), one_state),
+    "nesterov": (_define_step(nesterov, 1), one_state),
+    "adagrad": (_define_step(adagrad, 1), one_state),
+    "rowwise_adagrad": (rowwise_adagrad, one_number),
+    "adam": (_define_step(adam, 2), two_states),
+    "adamw": (_define_step(adamw, 2), two_states),
 }

@@ -24,7 +24,7 @@ from plectrum.kernels.native._cpu_memory import (
     prefetch_row_to_write,
     take_turn,
 )
-from plectrum.kernels.update._cpu_rules import SIGN, STEPS
+from plectrum.kernels.update._cpu_rules import RULES, SIGN
 
 # columns of `jobs`
 TABLE, STATE1, STATE2, N_ROWS, DIM = 0, 1, 2, 3, 4
@@ -33,8 +33,7 @@ VALUES, VALUE_STRIDE = 8, 9  # stride in bytes
 BAG_OF, SCALE = 10, 11  # row of the values that an id's gradient stands in, and its factor; 0 for none
 LAST, NOW = 12, 13
 CHANCE = 14  # where all chance of a table of 16 bits comes from
-STATE1_DIM = 15  # one number per row for some rules; the second state is as wide as the table
-N_COLUMNS = 16
+N_COLUMNS = 15
 
 _AHEAD = 16  # rows ahead for which memory is asked
 _BLOCK, _BLOCK_BYTES = 256, 2**16  # rows whose gradients are summed before any of them is stepped on
@@ -135,19 +134,16 @@ def add_up_row(gradients, keys, i, after, dim, like, numbers, to):
 
 
 @inlined
-def ask_for_row(job, row, dim, like, numbers):
+def ask_for_row(states_of, job, row, dim, like, numbers):
     """Ask for a row and its states, in order to write them."""
-    row_bytes, state_bytes = dim * like.itemsize, dim * numbers.itemsize
+    row_bytes, (first, second) = dim * like.itemsize, states_of(dim, numbers)
     prefetch_row_to_write(job[TABLE] + row * row_bytes, row_bytes)
-    if job[STATE1]:
-        first_bytes = job[STATE1_DIM] * numbers.itemsize
-        prefetch_row_to_write(job[STATE1] + row * first_bytes, first_bytes)
-    if job[STATE2]:
-        prefetch_row_to_write(job[STATE2] + row * state_bytes, state_bytes)
+    prefetch_row_to_write(job[STATE1] + row * first, first)
+    prefetch_row_to_write(job[STATE2] + row * second, second)
 
 
 @inlined
-def sum_up(job, dim, keys, i, n_keys, n_rows, like, numbers, rows, gradients, sums):
+def sum_up(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, rows, gradients, sums):
     """Note the next `n_rows` rows at most, and where each one's gradient stands; sum it in `sums` if need be.
 
     Returns how many rows there are, and the first key that is left.
@@ -165,7 +161,7 @@ def sum_up(job, dim, keys, i, n_keys, n_rows, like, numbers, rows, gradients, su
             after += 1
         rows[count] = row
         if count < _AHEAD:  # the first to be stepped on
-            ask_for_row(job, row, dim, like, numbers)
+            ask_for_row(states_of, job, row, dim, like, numbers)
         if as_it_is and after == i + 1:
             gradients[count], _ = gradient_at(gradient, keys[i], numbers)
         else:
@@ -177,17 +173,17 @@ def sum_up(job, dim, keys, i, n_keys, n_rows, like, numbers, rows, gradients, su
 
 
 @inlined
-def step_rows(step, job, dim, rows, gradients, n, like, numbers):
+def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers):
     """Step on n rows by their gradients; nothing here depends on what the rows are, so that reads overlap."""
     row_bytes, g_bytes = dim * like.itemsize, dim * numbers.itemsize
     table, state1, state2, chance = job[TABLE], job[STATE1], job[STATE2], job[CHANCE]
-    state_bytes = job[STATE1_DIM] * numbers.itemsize
+    first, second = states_of(dim, numbers)
     for k in range(n):
         if k + _AHEAD < n:
-            ask_for_row(job, rows[k + _AHEAD], dim, like, numbers)
+            ask_for_row(states_of, job, rows[k + _AHEAD], dim, like, numbers)
             prefetch_row(gradients[k + _AHEAD], g_bytes)
         row = rows[k]
-        where = (table + row * row_bytes, state1 + row * state_bytes, state2 + row * g_bytes, gradients[k])
+        where = (table + row * row_bytes, state1 + row * first, state2 + row * second, gradients[k])
         step(where, dim, like, numbers, chance + row * dim)
     if job[LAST]:
         last = int32_at(job[LAST])
@@ -196,12 +192,12 @@ def step_rows(step, job, dim, rows, gradients, n, like, numbers):
 
 
 @inlined
-def update_rows(step, job, dim, keys, n_keys, like, numbers, rows, gradients, sums):
+def update_rows(step, states_of, job, dim, keys, n_keys, like, numbers, rows, gradients, sums):
     """Step on the rows of the first `n_keys` keys, a block at a time."""
     at_once, i = min(_BLOCK, max(_BLOCK_BYTES // (dim * numbers.itemsize), 1)), _NONE
     while i < n_keys:
-        n, i = sum_up(job, dim, keys, i, n_keys, at_once, like, numbers, rows, gradients, sums)
-        step_rows(step, job, dim, rows, gradients, n, like, numbers)
+        n, i = sum_up(states_of, job, dim, keys, i, n_keys, at_once, like, numbers, rows, gradients, sums)
+        step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers)
 
 
 # arguments of a body of `update_tables`
@@ -216,7 +212,7 @@ def desk_bytes(n_most: int, dim_most: int, number_bytes: int) -> int:
 
 
 @inlined
-def update_in_turns(step, arguments, like, numbers):
+def update_in_turns(step, states_of, arguments, like, numbers):
     """Take parts of tables in turn, until none is left; say in `BAD` which table has a bad id.
 
     A row belongs to one part of its table, so that no two threads meet; `N_PARTS` is a power of two.
@@ -244,22 +240,22 @@ def update_in_turns(step, arguments, like, numbers):
         found = spare if which else keys
         # a loop over a number of columns that the compiler knows takes half the time
         if job[DIM] == _DIM64:
-            update_rows(step, job, _DIM64, found, n, like, numbers, rows, gradients, sums)
+            update_rows(step, states_of, job, _DIM64, found, n, like, numbers, rows, gradients, sums)
         elif job[DIM] == _DIM32:
-            update_rows(step, job, _DIM32, found, n, like, numbers, rows, gradients, sums)
+            update_rows(step, states_of, job, _DIM32, found, n, like, numbers, rows, gradients, sums)
         else:
-            update_rows(step, job, job[DIM], found, n, like, numbers, rows, gradients, sums)
+            update_rows(step, states_of, job, job[DIM], found, n, like, numbers, rows, gradients, sums)
 
 
 @cache
 def update_tables(rule: str, dtype: str) -> compiled_body:
-    """Return the compiled step on the tables of a job: of one of `STEPS`, on tables of this dtype."""
-    step, (table_at, numbers_at) = STEPS[rule], POINTERS[dtype]
+    """Return the compiled step on the tables of a job: of one of `RULES`, on tables of this dtype."""
+    (step, states_of), (table_at, numbers_at) = RULES[rule], POINTERS[dtype]
 
     def body(arguments):
         at = int64_at(arguments)[NUMBERS]
         like = numba.carray(table_at(at), (1,))
-        update_in_turns(step, arguments, like, numba.carray(numbers_at(at), (1,)))
+        update_in_turns(step, states_of, arguments, like, numba.carray(numbers_at(at), (1,)))
 
     body.__qualname__ = f"update_{rule}_{dtype}"  # its name in the cache
     return compiled_body(body)
