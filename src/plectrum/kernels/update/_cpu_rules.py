@@ -136,7 +136,7 @@ def rowwise_adagrad(places, dim, like, numbers, key):
 
 
 @inlined
-def no_state(dim, numbers):  # noqa: ARG001
+def no_state(dim, numbers):
     """Return how many bytes of each of two states belong to a row."""
     return _NONE, _NONE
 
@@ -154,7 +154,7 @@ def two_states(dim, numbers):
 
 
 @inlined
-def one_number(dim, numbers):  # noqa: ARG001
+def one_number(dim, numbers):
     """As `no_state`, of a rule that keeps one number per row."""
     return numbers.itemsize, _NONE
 
