@@ -93,9 +93,12 @@ def ceiling(layer, batches, n_tables, dim):
 
     wide = torch.zeros(batches[0].shape[0], n_tables * dim)
     from plectrum.rows._lookup import _gather
+    from plectrum.rows._place import place_of
+
+    places = [place_of(weight) for weight in weights]
 
     def plain(k):
-        _gather(batches[k % len(batches)], weights, [w.shape for w in weights], wide)
+        _gather(batches[k % len(batches)], places, wide)
 
     times = take_turns({"index": by_index, "gather": plain}, 12, steps=STEPS)
     n_distinct = np.mean([sum(len(r) for r in rows) for rows in distinct])

@@ -6,6 +6,7 @@ import io
 import numpy as np
 import pytest
 import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 import plectrum.nn
 import plectrum.optim
@@ -334,6 +335,49 @@ def test_hooks_see_the_gradient_and_may_change_it():
     train(a, mine)
     train(b, other)
     assert seen == [True] * 12
+    assert_same_weights(a, b)
+
+
+@every_optimizer
+def test_hooks_around_a_step_are_called_and_a_profiler_sees_it(name):
+    (model, optimizer), _ = twins(name)
+    called = []
+    handles = [
+        optimizer.register_step_pre_hook(lambda *_: called.append("before")),
+        optimizer.register_step_post_hook(lambda *_: called.append("after")),
+        register_optimizer_step_pre_hook(lambda *_: called.append("any, before")),
+        register_optimizer_step_post_hook(lambda *_: called.append("any, after")),
+    ]
+    train(model, optimizer, 1)
+    assert called.count("before") == called.count("after") == 1
+    # torch's optimizer of the dense parameters steps within
+    assert called[:2] == ["any, before", "before"]
+    assert called[-2:] == ["after", "any, after"]
+    for handle in handles:
+        handle.remove()
+    train(model, optimizer, 1)
+    assert called.count("before") == 1
+    with torch.profiler.profile() as profiler:
+        train(model, optimizer, 1)
+    names = {event.key for event in profiler.key_averages()}
+    assert {f"Optimizer.step#{name}.step", f"Optimizer.zero_grad#{name}.zero_grad"} <= names
+
+
+@every_optimizer
+def test_tables_and_states_that_have_moved_in_memory_are_found_again(name):
+    (a, mine), (b, other) = twins(name)
+    for seed in range(4):
+        train(a, mine, 3, seed)
+        train(b, other, 3, seed)
+        mine.catch_up()
+        state = mine.state[a.table.weight]
+        if seed == 0:
+            a.table.weight.data = a.table.weight.data.clone()
+        elif seed == 1:
+            state |= {key: value.clone() for key, value in state.items()}
+        else:
+            for value in state.values():
+                value.data = value.data.clone()
     assert_same_weights(a, b)
 
 

@@ -6,10 +6,11 @@ from torch.autograd import gradcheck, gradgradcheck
 
 import plectrum.optim
 from plectrum.kernels.update._step import Step
-from plectrum.optim._compiled import Work, update_tables
+from plectrum.optim._compiled import Fit, Work, update_tables
 from plectrum.rows import look_up_each
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._lookup import _gather
+from plectrum.rows._place import place_of
 
 
 def adopted(n_rows, dim):
@@ -90,7 +91,8 @@ def test_a_table_of_more_than_two_to_the_31_numbers_is_stepped_in_place():
     table = torch.empty(n_rows, dim)  # pages that are never touched take no memory
     ids = torch.tensor([n_rows - 1, 3, n_rows - 1])
     table[ids] = 0
-    update_tables([Work(table, [None], RowGradient(ids, torch.ones(3, dim)), None, 0)], Step("sgd", 0.5))
+    fit, gradient = Fit.of(place_of(table), [None]), RowGradient(ids, torch.ones(3, dim))
+    update_tables([Work(fit, gradient, None, 0)], Step("sgd", 0.5))
     assert table[n_rows - 1].tolist() == [-1.0] * dim
     assert table[3].tolist() == [-0.5] * dim
     assert torch.equal(look_up_one_table(table, ids), table[ids])
@@ -98,5 +100,5 @@ def test_a_table_of_more_than_two_to_the_31_numbers_is_stepped_in_place():
 
 def look_up_one_table(table, ids):
     out = torch.empty(len(ids), table.shape[1])
-    assert _gather(ids.unsqueeze(1), [table], [table.shape], out) == -1
+    assert _gather(ids.unsqueeze(1), [place_of(table)], out) == -1
     return out

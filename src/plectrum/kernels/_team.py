@@ -9,6 +9,7 @@ within a microsecond. Where torch has no such threads, or they did not survive a
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import sys
 from array import array
@@ -19,6 +20,7 @@ from typing import Any, Protocol
 from plectrum.kernels._threads import run_in_threads
 
 _FUNCTION = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_function_at = functools.cache(_FUNCTION)
 _LIBRARIES = ("libtorch_cpu.so", "libtorch_cpu.dylib")
 
 
@@ -88,10 +90,10 @@ def run_in_team(body: Body, arguments: array[int], n_threads: int) -> None:
     """
     at = arguments.buffer_info()[0]
     if n_threads <= 1:
-        _FUNCTION(body.address)(at)
+        _function_at(body.address)(at)
         return
     parallel = _Team.find()
     if parallel is not None:
         parallel(body.address, at, n_threads, 0)
     else:
-        run_in_threads(_FUNCTION(body.address), [(at,)] * n_threads, n_threads)
+        run_in_threads(_function_at(body.address), [(at,)] * n_threads, n_threads)

@@ -41,6 +41,11 @@ def choose(operation: str, device_type: str, dtype: str) -> Choice:
     return _choose(operation, device_type, dtype, _wanted.get())
 
 
+def wanted() -> Implementation | None:
+    """Return what `use` asks for where this is called; None where each choice is free."""
+    return _wanted.get()
+
+
 @cache  # asked for every table at every step
 def _choose(operation: str, device_type: str, dtype: str, wanted: Implementation | None) -> Choice:
     if wanted == "torch":

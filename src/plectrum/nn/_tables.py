@@ -119,7 +119,7 @@ class EmbeddingTables(torch.nn.Module):
             return look_up_each(ids, tables, sparse=self.sparse)
         if have_no_numbers(ids):
             return torch.cat([functional.embedding(ids[..., t], p) for t, p in enumerate(tables)], dim=-1)
-        look_up = look_up_counted if any(map(counts_lookups, tables)) else look_up_each
+        look_up = look_up_counted if counts_lookups(tables) else look_up_each
         try:
             return look_up(ids, tables, sparse=self.sparse)
         except (IndexError, RuntimeError) as error:

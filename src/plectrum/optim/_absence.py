@@ -92,7 +92,7 @@ def _catch_up_adam(  # noqa: PLR0917
             *(0, rows.ctypes.data, lasts.ctypes.data, n, 0, table.data_ptr(), m.data_ptr(), v.data_ptr()),
             *(table.shape[1], series.start, now, sums.ctypes.data, len(series.closed)),
             *(series.history.ctypes.data, series.closed.ctypes.data, series.log_decay.ctypes.data),
-            chance_for(table),
+            chance_for(table.dtype),
         ),
     )
     _run(kernels.catch_up_adam(name_of(table.dtype)), arguments)
@@ -109,13 +109,13 @@ def _catch_up_sgd(table: Tensor, buffer: Tensor | None, rows: Any, lasts: Any, s
     arguments[kernels.ROWS], arguments[kernels.MATRICES] = rows.ctypes.data, matrices.ctypes.data
     arguments[kernels.N_BEHIND], arguments[kernels.DIM] = n, dim
     arguments[kernels.TABLE], arguments[kernels.BUFFER] = table.data_ptr(), at
-    arguments[kernels.CHANCE] = chance_for(table)
+    arguments[kernels.CHANCE] = chance_for(table.dtype)
     _run(kernels.catch_up_sgd(name_of(table.dtype)), arguments)
 
 
-def chance_for(table: Tensor) -> int:
+def chance_for(dtype: torch.dtype) -> int:
     """Draw what the rounding of a table of 16 bits hangs on, from torch's own generator; 0 for others."""
-    return int(torch.randint(2**62, ())) if table.element_size() == 2 else 0
+    return int(torch.randint(2**62, ())) if dtype.itemsize == 2 else 0
 
 
 def _run(body: Body, arguments: array[int]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 from torch.nn.parameter import Parameter
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 from plectrum.errors import OptimizerError, check_choice
 from plectrum.kernels._pages import use_large_pages
@@ -15,19 +16,17 @@ from plectrum.kernels.update import torch_ops
 from plectrum.kernels.update._step import STATES, Step
 from plectrum.optim import _gradients
 from plectrum.optim._absence import ABSENCE, catch_up, new_series
-from plectrum.optim._compiled import Work, update_tables
-from plectrum.optim._state import gradients_of_zero, needs_rounding, restore_states
+from plectrum.optim._compiled import Fit, Work, update_tables
+from plectrum.optim._state import fit_states, gradients_of_zero, needs_rounding, restore_states
 from plectrum.rows import (
     Ledger,
     RowParameter,
     adopt,
     files_of,
     held_rows,
-    ledger_of,
     release,
     tables_of,
 )
-from plectrum.rows._behind import is_compiled
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._ledger import Series
 from plectrum.rows._mapped import TableFiles
@@ -172,7 +171,6 @@ class RowOptimizer(torch.optim.Optimizer):
 
     # ------------------------------------------------------------------------------------------ step
 
-    @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take one step: dense parameters by torch's optimizer, tables by the rows of their gradients.
 
@@ -195,6 +193,24 @@ class RowOptimizer(torch.optim.Optimizer):
         -----
         Cost: reads and writes the rows of the batch and their state, whatever the size of the tables.
         """
+        if self._is_watched():
+            return self._watched_step() if closure is None else self._watched_step(closure)
+        return self._take_step(closure)
+
+    step.hooked = True  # type: ignore[attr-defined]  # so torch leaves it alone: hooks are called from within
+
+    def _is_watched(self) -> bool:
+        """True when hooks or a profiler wait for a step: to let torch serve them costs as much as a table."""
+        return bool(
+            self._optimizer_step_pre_hooks
+            or self._optimizer_step_post_hooks
+            or _global_optimizer_pre_hooks
+            or _global_optimizer_post_hooks
+            or torch._C._autograd._profiler_enabled()
+        )
+
+    @torch.no_grad()
+    def _take_step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -202,6 +218,8 @@ class RowOptimizer(torch.optim.Optimizer):
         with torch._C.DisableTorchFunctionSubclass():  # in here tables are read as they stand
             self._step_all()
         return loss
+
+    _watched_step = torch.optim.Optimizer.profile_hook_step(_take_step)
 
     def _step_all(self) -> None:
         dense: list[tuple[Group, list[Parameter]]] = []
@@ -219,7 +237,7 @@ class RowOptimizer(torch.optim.Optimizer):
         rest: list[Parameter] = []
         tables: list[Table] = []
         for p in group["params"]:
-            ledger = ledger_of(p)
+            ledger: Ledger | None = p.__dict__.get("_ledger")
             if p.grad is None and not (ledger is not None and ledger.waiting):
                 continue
             mine = self._tables.get(p)
@@ -270,21 +288,21 @@ class RowOptimizer(torch.optim.Optimizer):
                 else:
                     ledger.catch_up_all(p)
         first = [self._prepare_state(p, ledger, group) for p, ledger in tables]
+        fits = [self._fit(p, ledger) for p, ledger in tables]
         self._start_again(tables)
         steps = self._advance(group, tables, first)
         compiled: dict[tuple[int, torch.dtype], list[Work]] = {}
-        is_usual, names = not group.get("amsgrad"), STATES[self.rule]
-        for (p, ledger), gradient, step in zip(tables, gradients, steps, strict=True):
+        is_usual = not group.get("amsgrad")
+        for (p, ledger), gradient, fit, step in zip(tables, gradients, fits, steps, strict=True):
             if not isinstance(gradient, RowGradient):
                 self._update_all(p, gradient, step)
                 continue
-            weighed = self._weighed(p, ledger, gradient)
+            weighed = gradient if ledger.occurred is None else self._weighed(p, ledger, gradient)
             if ledger.held is not None:
                 weighed = weighed.without(ledger.held_of(p))
-            if is_usual and is_compiled(p):
-                states = [ledger.state.get(name) for name in names]
-                work = Work(p, states, weighed, ledger.last, ledger.n_steps)
-                compiled.setdefault((id(step), p.dtype), []).append(work)
+            if is_usual and fit.place.is_compiled:
+                work = Work(fit, weighed, ledger.last, ledger.n_steps)
+                compiled.setdefault((id(step), fit.place.dtype), []).append(work)
             else:
                 self._update(p, weighed, step)
         by_id = {id(step): step for step in steps}
@@ -292,8 +310,21 @@ class RowOptimizer(torch.optim.Optimizer):
             update_tables(works, by_id[number])
         torch.autograd.graph.increment_version([p for p, _ in tables])
 
+    def _fit(self, p: Parameter, ledger: Ledger) -> Fit:
+        """See to it that table and state fit each other, and return where they lie."""
+        place, names = ledger.place_of(p), STATES[self.rule]
+        fit: Fit | None = ledger.fit
+        if fit is None or not fit.holds(place, ledger.state, names):
+            fit_states(p, ledger.state, self._state_names(), dim=self._dim_of_state(p))
+            fit = ledger.fit = Fit.of(place, [ledger.state.get(name) for name in names])
+        return fit
+
+    def _dim_of_state(self, p: Parameter) -> int:
+        """Return how many numbers of each state belong to a row."""
+        return int(p.shape[1])
+
     def _weighed(self, p: Parameter, ledger: Ledger, gradient: RowGradient) -> RowGradient:  # noqa: ARG002
-        """Return the gradient of a table as this rule weighs its rows."""
+        """Return the gradient of a table whose lookups are counted, as this rule weighs its rows."""
         return gradient
 
     def _start_again(self, tables: Sequence[Table]) -> None:
@@ -373,6 +404,9 @@ class RowOptimizer(torch.optim.Optimizer):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients, or, with ``set_to_none=False``, let them be zero, as torch does."""
+        if set_to_none and not torch._C._autograd._profiler_enabled():
+            self._forget_gradients()
+            return
         counted = [ledger for ledger in self._tables.values() if ledger.occurred is not None]
         same = () if set_to_none else [p for p, ledger in self._tables.items() if ledger.occurred is None]
         with gradients_of_zero(same), torch._C.DisableTorchFunctionSubclass():
@@ -383,6 +417,17 @@ class RowOptimizer(torch.optim.Optimizer):
                 if not set_to_none:
                     p.grad = None
             super().zero_grad(set_to_none)
+
+    def _forget_gradients(self) -> None:
+        with torch._C.DisableTorchFunctionSubclass():
+            for ledger in self._tables.values():
+                ledger.waiting.clear()
+                if ledger.occurred is not None:
+                    ledger.occurred.clear()
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        p.grad = None
 
     @torch.no_grad()
     def clip_grad_norm_(

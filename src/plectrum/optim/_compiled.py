@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import cache
+from types import ModuleType
 from typing import NamedTuple
 
 import numpy as np
@@ -16,14 +17,36 @@ from plectrum.kernels._team import run_in_team
 from plectrum.kernels.update._step import Step
 from plectrum.optim._absence import ALONE_BELOW, chance_for
 from plectrum.rows._behind import name_of
-from plectrum.rows._gradient import Addresses, RowGradient
+from plectrum.rows._gradient import RowGradient
+from plectrum.rows._place import Place
+
+
+class Fit(NamedTuple):
+    """Where a table and its states lie, which have been found to fit each other; 0 for a state it has not."""
+
+    place: Place
+    states: tuple[Tensor | None, ...]
+    at: tuple[int, ...]
+
+    @classmethod
+    def of(cls, place: Place, states: Sequence[Tensor | None]) -> Fit:
+        """Return the fit of these states."""
+        return cls(place, tuple(states), tuple(0 if s is None else s.data_ptr() for s in states))
+
+    def holds(self, place: Place, state: dict[str, Tensor], names: Sequence[str]) -> bool:
+        """Return True while nothing has been moved or replaced."""
+        if self.place is not place:
+            return False
+        for name, known, at in zip(names, self.states, self.at, strict=True):
+            if state.get(name) is not known or (known is not None and known.data_ptr() != at):
+                return False
+        return True
 
 
 class Work(NamedTuple):
     """One table's part of a step."""
 
-    table: Tensor
-    states: Sequence[Tensor | None]
+    fit: Fit
     gradient: RowGradient
     last: Tensor | None
     now: int
@@ -38,14 +61,6 @@ def update_tables(work: Sequence[Work], step: Step) -> None:
     bad = _share_out(work, step, torch.get_num_threads())
     if bad is not None:
         raise _bad_ids(bad)
-
-
-def _job(w: Work, at: Addresses, n_rows: int, dim: int) -> tuple[int, ...]:
-    states = [0 if state is None else state.data_ptr() for state in w.states]
-    first, second = states if len(states) == 2 else (states[0], 0)
-    last = 0 if w.last is None else w.last.data_ptr()
-    places = (w.table.data_ptr(), first, second, n_rows, dim)
-    return (*places, *at[:7], last, w.now, chance_for(w.table))
 
 
 def _numbers(step: Step, dtype: torch.dtype) -> array[float]:
@@ -76,19 +91,21 @@ def _kernel_of(step: Step) -> str:
 
 def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
     """Let threads take tables, or parts of tables where there are few; return one with a bad id."""
-    from plectrum.kernels.update import cpu
-
-    dtype = work[0].table.dtype
-    jobs, taken, kept = array("q"), [], []
+    dtype = work[0].fit.place.dtype
+    jobs: list[int] = []
+    taken, kept = [], []
     n_most, dim_most, n_numbers = 0, 0, 0
     for w in work:
-        at, (n_rows, dim) = w.gradient.addresses(dtype), w.table.shape
-        if at.n_ids and dim:
-            jobs.extend(_job(w, at, n_rows, dim))
+        (place, _, states), (found, keep) = w.fit, w.gradient.addresses(dtype)
+        n_ids, dim = found[2], place.dim
+        if n_ids and dim:
+            last = 0 if w.last is None else w.last.data_ptr()
+            first, second = states if len(states) == 2 else (states[0], 0)
+            jobs += (place.at, first, second, place.n_rows, dim, *found, last, w.now, chance_for(dtype))
             taken.append(w)
-            kept.append(at)
-            n_most, dim_most = max(n_most, at.n_ids), max(dim_most, dim)
-            n_numbers += at.n_ids * dim
+            kept.append(keep)
+            n_most, dim_most = max(n_most, n_ids), max(dim_most, dim)
+            n_numbers += n_ids * dim
     if not taken:
         return None
     if n_numbers < ALONE_BELOW:
@@ -96,42 +113,55 @@ def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
     n_parts = 1
     while n_threads > 1 and n_parts * len(taken) < n_threads:
         n_parts *= 2
-    numbers = _numbers(step, dtype)
-    n_bytes = cpu.desk_bytes(n_most, dim_most, numbers.itemsize)
-    body = cpu.update_tables(_kernel_of(step), name_of(dtype))
-    with desks(n_threads * n_bytes) as desk:
-        arguments = array(
-            "q",
-            (
-                *(0, 0, -1, jobs.buffer_info()[0], len(taken), n_parts, numbers.buffer_info()[0]),
-                *(n_most, desk.ctypes.data, n_bytes),
-            ),
-        )
+    kernels, job_array, numbers = _kernels(), array("q", jobs), _numbers(step, dtype)
+    n_bytes = kernels.desk_bytes(n_most, dim_most, numbers.itemsize)
+    body = kernels.update_tables(_kernel_of(step), name_of(dtype))
+    desk = _take_desk(n_threads * n_bytes)
+    arguments = array(
+        "q",
+        (
+            *(0, 0, -1, job_array.buffer_info()[0], len(taken), n_parts, numbers.buffer_info()[0]),
+            *(n_most, desk.address, n_bytes),
+        ),
+    )
+    try:
         run_in_team(body, arguments, n_threads)
-    bad = arguments[cpu.BAD]
+    finally:
+        _desks.append(desk)
+    bad = arguments[kernels.BAD]
     return taken[bad] if bad >= 0 else None
 
 
-_desks: list[np.ndarray] = []
+@cache
+def _kernels() -> ModuleType:
+    """Import the compiled kernels, which takes a while, when they are first called."""
+    from plectrum.kernels.update import cpu
+
+    return cpu
 
 
-@contextmanager
-def desks(n_bytes: int) -> Iterator[np.ndarray]:
-    """Lend memory to work with; it is kept, because the first touch of new memory costs much."""
+class _Desk:
+    """Memory to work with; it is kept, because the first touch of new memory costs much."""
+
+    def __init__(self, n_bytes: int) -> None:
+        self.memory = np.empty(n_bytes, np.uint8)
+        self.address: int = self.memory.ctypes.data
+
+
+_desks: list[_Desk] = []
+
+
+def _take_desk(n_bytes: int) -> _Desk:
+    """Return one that nobody else has; put it back into `_desks` afterwards."""
     try:
         desk = _desks.pop()
     except IndexError:
-        desk = np.empty(0, np.uint8)
-    if len(desk) < n_bytes:
-        desk = np.empty(n_bytes, np.uint8)
-    try:
-        yield desk
-    finally:
-        _desks.append(desk)
+        return _Desk(n_bytes)
+    return desk if len(desk.memory) >= n_bytes else _Desk(n_bytes)
 
 
 def _bad_ids(w: Work) -> RowOutOfRangeError:
-    n_rows, ids = w.table.shape[0], w.gradient.ids
+    n_rows, ids = w.fit.place.n_rows, w.gradient.ids
     bad = ((ids < 0) | (ids >= n_rows)).nonzero()[:, 0]
     return RowOutOfRangeError(
         owner="the gradient of a table",

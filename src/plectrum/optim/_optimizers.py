@@ -14,7 +14,6 @@ from plectrum.optim._base import DENSE_BELOW, Group, RowOptimizer
 from plectrum.optim._state import (
     Params,
     check_range,
-    fit_states,
     state_like,
 )
 from plectrum.rows import Ledger
@@ -91,7 +90,6 @@ class _AdamBase(RowOptimizer):
             state["step"] = torch.tensor(0.0)
             for name in self._state_names()[: 3 if group["amsgrad"] else 2]:
                 state[name] = state_like(p, name)
-        fit_states(p, state, self._state_names())
         self._keep_eps(ledger, group["eps"])
         return is_first
 
@@ -235,14 +233,10 @@ class _AdagradBase(RowOptimizer):
         if is_first:
             state["step"] = torch.tensor(0.0)
             state["sum"] = self._new_sum(p).fill_(group["initial_accumulator_value"])
-        fit_states(p, state, self._state_names(), dim=self._dim_of_sum(p))
         return is_first
 
     def _new_sum(self, p: Parameter) -> torch.Tensor:
-        return state_like(p, "sum", dim=self._dim_of_sum(p))
-
-    def _dim_of_sum(self, p: Parameter) -> int:
-        return int(p.shape[1])
+        return state_like(p, "sum", dim=self._dim_of_state(p))
 
     def _prepare_dense(self, group: Group) -> None:
         for p in group["params"]:
@@ -317,5 +311,5 @@ class RowwiseAdagrad(_AdagradBase):
             type(p) is Parameter and p.dim() == 2 and p.is_floating_point()
         ) or super()._is_worth_adopting(p)
 
-    def _dim_of_sum(self, p: Parameter) -> int:  # noqa: ARG002
+    def _dim_of_state(self, p: Parameter) -> int:  # noqa: ARG002
         return 1

@@ -15,7 +15,6 @@ from plectrum.optim._base import DENSE_BELOW, Group, RowOptimizer, Table
 from plectrum.optim._state import (
     Params,
     check_range,
-    fit_states,
     state_like,
 )
 from plectrum.rows import Ledger, RowParameter
@@ -133,7 +132,6 @@ class SGD(RowOptimizer):
         if not group["momentum"] and not group["weight_decay"] and "momentum_buffer" not in state:
             return False
         self._follow_absence(p, ledger, group)
-        fit_states(p, state, self._state_names())
         has_buffer = state.get("momentum_buffer") is not None
         if not group["momentum"]:
             self._stepped_without_momentum |= {p} if has_buffer else set()

@@ -9,7 +9,7 @@ out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,21 +17,9 @@ from torch.nn.parameter import Parameter
 
 from plectrum.kernels.update.torch_ops import arithmetic
 
-
-class Addresses(NamedTuple):
-    """Where the compiled kernels find a gradient of rows; 0 where there is nothing.
-
-    ``kept`` holds what must live as long as the addresses are used.
-    """
-
-    ids: int
-    id_stride: int  # in numbers
-    n_ids: int
-    values: int
-    value_stride: int  # in bytes
-    bag_of: int
-    scale: int
-    kept: tuple[Tensor | None, ...]
+# Where the compiled kernels find a gradient of rows, in the order of their columns: the ids, the step from
+# one to the next in numbers, how many; the values, the step in bytes; `bag_of` and `scale`, 0 for none.
+Addresses = tuple[int, int, int, int, int, int, int]
 
 
 class RowGradient:
@@ -88,19 +76,19 @@ class RowGradient:
         values = self.values[free] if self.bag_of is None else self.values
         return RowGradient(self.ids[free], values, bag_of, scale)
 
-    def addresses(self, dtype: torch.dtype) -> Addresses:
+    def addresses(self, dtype: torch.dtype) -> tuple[Addresses, object]:
         """Return where the kernels find this gradient, as they can read it: int64 ids, numbers of `dtype`.
 
-        Factors stand in the precision that updates are computed in.
+        And what must live as long as the addresses are used. Factors stand in the precision that updates are
+        computed in.
         """
         ids, values = self.ids.long(), _readable(self.values, dtype)
         scale = None if self.scale is None else self.scale.to(arithmetic(dtype)).contiguous()
         bag_of = None if self.bag_of is None else self.bag_of.long().contiguous()
         bag_at, scale_at = (0 if part is None else part.data_ptr() for part in (bag_of, scale))
         stride, kept = values.stride(0) * values.element_size(), (ids, values, bag_of, scale)
-        return Addresses(
-            ids.data_ptr(), ids.stride(0), ids.shape[0], values.data_ptr(), stride, bag_at, scale_at, kept
-        )
+        places = (ids.data_ptr(), ids.stride(0), ids.shape[0], values.data_ptr(), stride, bag_at, scale_at)
+        return places, kept
 
 
 def _readable(values: Tensor, dtype: torch.dtype) -> Tensor:
@@ -129,17 +117,14 @@ class Strips:
         self.kept: list[Tensor] = []
 
     def base(self, dtype: torch.dtype) -> tuple[int, ...]:
-        """Return the addresses and strides of the whole, for kernels that read numbers of `dtype`."""
-        found = self.where.get(dtype)
-        if found is None:
-            values = _readable(self.values, dtype)
-            self.kept.append(values)
-            size, (down, across) = values.element_size(), self.ids.stride()
-            found = (
-                *(self.ids.data_ptr(), down, self.ids.shape[0], 8 * across),
-                *(values.data_ptr(), values.stride(0) * size, size),
-            )
-            self.where[dtype] = found
+        """Find the addresses and strides of the whole, for kernels that read numbers of `dtype`."""
+        values = _readable(self.values, dtype)
+        self.kept.append(values)
+        size, (down, across) = values.element_size(), self.ids.stride()
+        found = self.where[dtype] = (
+            *(self.ids.data_ptr(), down, self.ids.shape[0], 8 * across),
+            *(values.data_ptr(), values.stride(0) * size, size),
+        )
         return found
 
 
@@ -162,11 +147,11 @@ class Strip(RowGradient):
         start = self.whole.starts[self.column]
         return self.whole.values[:, start : start + self.whole.dims[self.column]]
 
-    def addresses(self, dtype: torch.dtype) -> Addresses:
+    def addresses(self, dtype: torch.dtype) -> tuple[Addresses, object]:
         """Return where the kernels find these columns; see `RowGradient.addresses`."""
-        ids, down, n, across, values, stride, size = self.whole.base(dtype)
-        start = self.whole.starts[self.column]
-        return Addresses(ids + across * self.column, down, n, values + start * size, stride, 0, 0, ())
+        whole, column = self.whole, self.column
+        ids, down, n, across, values, stride, size = whole.where.get(dtype) or whole.base(dtype)
+        return (ids + across * column, down, n, values + whole.starts[column] * size, stride, 0, 0), whole
 
 
 def may_be_rows(sparse: bool) -> bool:
@@ -183,7 +168,7 @@ def who_may_wait(lookup: Any, parameters: Sequence[Parameter], first: int) -> li
 
     Autograd must have it when something else listens (hooks, other processes), when a gradient of the
     gradient is wanted, and when `torch.autograd.grad` asked for it. `first` is the position of the first
-    parameter among the inputs of the lookup.
+    parameter among the tensors that the lookup was given.
     """
     nobody = [False] * len(parameters)
     if torch.is_grad_enabled() or (torch.distributed.is_available() and torch.distributed.is_initialized()):

@@ -13,6 +13,7 @@ from plectrum.kernels._pages import use_large_pages
 from plectrum.rows._behind import Rows, take_all_rows_behind, take_rows_behind
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._mapped import TableFiles, files_of
+from plectrum.rows._place import Place, place_of
 
 if TYPE_CHECKING:
     from torch.nn.parameter import Parameter
@@ -68,6 +69,10 @@ class Ledger:
         Gradients of the table that are not written out yet.
     held : bool Tensor (n_rows,) or None
         Rows that must not change, whatever the optimizer.
+    place : Place or None
+        Where the table was found to lie; asked again by `place_of`.
+    fit : object
+        What the optimizer found when it last looked whether table and state fit each other.
     occurred : list of Tensor, or None
         The ids of the lookups whose gradients have come since the last step; None where nobody asks.
     """
@@ -88,6 +93,8 @@ class Ledger:
         self.waiting: list[RowGradient] = []
         self.occurred: list[Tensor] | None = None
         self.files: TableFiles | None = None
+        self.place: Place | None = None
+        self.fit: Any = None
         self._seen: tuple[Tensor, int, int] | None = None  # ids, their version, and when
         self._complete_at = 0  # the step at which every row was up to date
         if series is not None:
@@ -150,6 +157,11 @@ class Ledger:
             end = min(first + at_once, n_rows)
             self._catch_up(self, table, *take_all_rows_behind(table, first, end, last, self._now))
         self._complete_at = self._now
+
+    def place_of(self, table: Tensor) -> Place:
+        """Return where the table lies now, and remember it."""
+        place = self.place = place_of(table, self.place)
+        return place
 
     def note_complete(self) -> None:
         """Take note that every row is at the present step."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from typing import Any
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,9 +15,11 @@ from torch.nn import functional
 
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._team import run_in_team
-from plectrum.kernels.dispatch import choose
-from plectrum.rows._behind import name_of
 from plectrum.rows._gradient import Strip, Strips, may_be_rows, who_may_wait
+from plectrum.rows._place import Place
+
+if TYPE_CHECKING:
+    from plectrum.rows._ledger import Ledger
 
 _WORTH_IT = 2**18  # numbers of one table that are looked up; below it torch is as fast
 _ALONE_BELOW = 2**18  # bytes that one thread copies before a second is woken
@@ -49,29 +53,28 @@ def look_up_each(ids: Tensor, tables: Sequence[Tensor], *, sparse: bool = False)
     """
     if not tables:
         return torch.empty(*ids.shape[:-1], 0, device=ids.device)
-    if not (may_be_rows(sparse) and is_one_call(ids, tables)):
+    places = places_for_one_call(ids, tables) if may_be_rows(sparse) else None
+    if places is None:
         rows = [functional.embedding(ids[..., t], table, sparse=sparse) for t, table in enumerate(tables)]
         return torch.cat(rows, dim=-1)
-    flat = ids.reshape(-1, len(tables)).long()
+    flat = ids if ids.dim() == 2 else ids.reshape(-1, len(tables))
     with torch._C.DisableTorchFunctionSubclass():
-        found: Tensor = _LookUpEach.apply(flat, *tables)  # type: ignore[no-untyped-call]
-        return found.reshape(*ids.shape[:-1], found.shape[1])
+        found: Tensor = _LookUpEach.apply(flat, places, *tables)  # type: ignore[no-untyped-call]
+        return found if ids.dim() == 2 else found.reshape(*ids.shape[:-1], found.shape[1])
 
 
-def worth_one_call(ids: object, table: Tensor) -> bool:
-    """Return True where `look_up_one` serves, and gains more than its call costs."""
-    return (
-        isinstance(ids, Tensor)
-        and not ids.is_floating_point()
-        and ids.numel() * table.shape[1] >= _WORTH_IT
-        and is_one_call(ids, [table])
-    )
+def worth_one_call(ids: object, table: Tensor) -> list[Place] | None:
+    """Return what `look_up_one` needs where it serves, and gains more than its call costs; else None."""
+    if isinstance(ids, Tensor) and not ids.is_floating_point() and ids.numel() * table.shape[1] >= _WORTH_IT:
+        return places_for_one_call(ids, [table])
+    return None
 
 
-def look_up_one(ids: Tensor, table: Tensor) -> Tensor:
+def look_up_one(ids: Tensor, table: Tensor, places: Sequence[Place]) -> Tensor:
     """Return ``table[ids]``, of shape (\\*ids.shape, embedding_dim), for an adopted table."""
     try:
-        found: Tensor = _LookUpEach.apply(ids.reshape(-1, 1).long(), table)  # type: ignore[no-untyped-call]
+        column = ids.unsqueeze(1) if ids.dim() == 1 else ids.reshape(-1, 1)
+        found: Tensor = _LookUpEach.apply(column, places, table)  # type: ignore[no-untyped-call]
     except RowOutOfRangeError as error:
         place = np.unravel_index(error.position[0], ids.shape)
         raise RowOutOfRangeError(
@@ -82,45 +85,49 @@ def look_up_one(ids: Tensor, table: Tensor) -> Tensor:
             n_values=error.n_values,
             n_rows=error.n_rows,
         ) from None
-    return found.reshape(*ids.shape, found.shape[1])
+    return found if ids.dim() == 1 else found.reshape(*ids.shape, found.shape[1])
 
 
-def is_one_call(ids: Tensor, tables: Sequence[Tensor]) -> bool:
-    """Return True when the compiled lookup serves all of these tables together."""
-    if torch.compiler.is_compiling() or ids.device.type != "cpu":
-        return False
-    dtype = tables[0].dtype
+def places_for_one_call(ids: Tensor, tables: Sequence[Tensor]) -> list[Place] | None:
+    """Return where the tables lie when the compiled lookup serves all of them together, else None."""
+    if torch.compiler.is_compiling() or not ids.is_cpu:
+        return None
+    places = []
     with torch._C.DisableTorchFunctionSubclass():
         for table in tables:
-            if "_ledger" not in table.__dict__ or table.dtype != dtype or not table.is_cpu:
-                return False
-            if not table.is_contiguous():
-                return False
-    return choose("gather", "cpu", name_of(dtype)).implementation == "cpu"
+            ledger: Ledger | None = table.__dict__.get("_ledger")
+            if ledger is None:
+                return None
+            place = ledger.place_of(table)
+            places.append(place)
+            if not place.is_compiled or place.dtype != places[0].dtype:
+                return None
+    return places
 
 
 class _LookUpEach(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, ids: Tensor, *tables: Tensor) -> Tensor:
+    def forward(ctx: Any, ids: Tensor, places: Sequence[Place], *tables: Tensor) -> Tensor:
+        if ids.dtype != torch.int64:
+            ids = ids.long()
         ctx.save_for_backward(ids)
         ctx.tables = tables
         for t, table in enumerate(tables):
             ledger = table._ledger  # type: ignore[attr-defined]
             if ledger.is_behind:
                 ledger.catch_up(table, ids[:, t])
-        shapes = [table.shape for table in tables]
-        ctx.dims = dims = [dim for _, dim in shapes]
-        out = torch.empty((ids.shape[0], sum(dims)), dtype=tables[0].dtype)
-        bad = _gather(ids, tables, shapes, out)
+        ctx.dims = dims = [place.dim for place in places]
+        out = torch.empty((ids.shape[0], sum(dims)), dtype=places[0].dtype)
+        bad = _gather(ids, places, out)
         if bad >= 0:
-            raise _bad_ids(ids[:, bad], tables[bad].shape[0], bad)
+            raise _bad_ids(ids[:, bad], places[bad].n_rows, bad)
         return out
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (ids,) = ctx.saved_tensors
         with torch._C.DisableTorchFunctionSubclass():
-            return None, *_row_gradients(ctx, ids, gradient)
+            return None, None, *_row_gradients(ctx, ids, gradient)
 
 
 def _row_gradients(ctx: Any, ids: Tensor, gradient: Tensor) -> list[Tensor | None]:
@@ -128,7 +135,7 @@ def _row_gradients(ctx: Any, ids: Tensor, gradient: Tensor) -> list[Tensor | Non
     if not torch.is_grad_enabled() and (gradient.stride(1) != 1 or gradient.stride(0) == 0):
         gradient = gradient.contiguous()
     whole = Strips(ids, gradient, ctx.dims)
-    needed, waits = ctx.needs_input_grad[1:], who_may_wait(ctx, ctx.tables, 1)
+    needed, waits = ctx.needs_input_grad[2:], who_may_wait(ctx, ctx.tables, 1)
     found: list[Tensor | None] = [None] * len(ctx.tables)
     for t, table in enumerate(ctx.tables):
         if needed[t]:
@@ -140,27 +147,34 @@ def _row_gradients(ctx: Any, ids: Tensor, gradient: Tensor) -> list[Tensor | Non
     return found
 
 
-def _gather(ids: Tensor, tables: Sequence[Tensor], shapes: Sequence[Sequence[int]], out: Tensor) -> int:
+def _gather(ids: Tensor, places: Sequence[Place], out: Tensor) -> int:
     """Copy the rows into `out`; return the number of a table with a bad id, or -1."""
-    from plectrum.kernels.gather import cpu
-
-    n, size = ids.shape[0], out.element_size()
-    start, (down, across) = ids.data_ptr(), ids.stride()
-    jobs, offset, whole_lines = array("q"), 0, True
-    for table, (n_rows, dim) in zip(tables, shapes, strict=True):
-        row_bytes = dim * size
-        jobs.extend((table.data_ptr(), n_rows, row_bytes, start, down, offset))
+    n, (down, across) = ids.shape[0], ids.stride()
+    jobs: list[int] = []
+    start, offset, whole_lines = ids.data_ptr(), 0, True
+    for place in places:
+        row_bytes = place.row_bytes
+        jobs += (place.at, place.n_rows, row_bytes, start, down, offset)
         whole_lines = whole_lines and row_bytes % 64 == 0
         offset += row_bytes
         start += 8 * across
     n_threads = torch.get_num_threads() if n * offset >= _ALONE_BELOW else 1
     n_each = max(1, n if n_threads == 1 else -(-n // (_TURNS * n_threads)))
-    is_streamed = n * offset >= _STREAMED_FROM and whole_lines and out.data_ptr() % 64 == 0
+    to, kernels, job_array = out.data_ptr(), _kernels(), array("q", jobs)
+    is_streamed = n * offset >= _STREAMED_FROM and whole_lines and to % 64 == 0
     arguments = array(
-        "q", (0, -1, jobs.buffer_info()[0], len(tables), out.data_ptr(), offset, n, n_each, is_streamed)
+        "q", (0, -1, job_array.buffer_info()[0], len(places), to, offset, n, n_each, is_streamed)
     )
-    run_in_team(cpu.gather_in_turns, arguments, n_threads)
-    return arguments[cpu.BAD]
+    run_in_team(kernels.gather_in_turns, arguments, n_threads)
+    return arguments[kernels.BAD]
+
+
+@cache
+def _kernels() -> ModuleType:
+    """Import the compiled kernels, which takes a while, when they are first called."""
+    from plectrum.kernels.gather import cpu
+
+    return cpu
 
 
 def _bad_ids(ids: Tensor, n_rows: int, column: int) -> RowOutOfRangeError:

@@ -15,19 +15,24 @@ from torch.nn.parameter import Parameter
 
 from plectrum.rows._gradient import may_be_rows
 from plectrum.rows._ledger import Ledger
-from plectrum.rows._lookup import is_one_call, look_up_each
+from plectrum.rows._lookup import look_up_each, places_for_one_call
 
 
-def counts_lookups(table: Parameter) -> bool:
-    """Return True when the optimizer of this table asks how often its rows are looked up."""
-    ledger = table.__dict__.get("_ledger")
-    return isinstance(ledger, Ledger) and ledger.occurred is not None
+def counts_lookups(tables: Sequence[Parameter]) -> bool:
+    """Return True when the optimizer of one of these tables asks how often its rows are looked up."""
+    for table in tables:
+        ledger: Ledger | None = table.__dict__.get("_ledger")
+        if ledger is not None and ledger.occurred is not None:
+            return True
+    return False
 
 
 def look_up_counted(ids: Tensor, tables: Sequence[Parameter], *, sparse: bool = False) -> Tensor:
     """Return what `look_up_each` returns, and note the lookups in tables whose optimizer counts them."""
     found = look_up_each(ids, tables, sparse=sparse)
-    if may_be_rows(sparse) and is_one_call(ids, tables):  # else each table was looked up, and noted, alone
+    if may_be_rows(sparse) and places_for_one_call(
+        ids, tables
+    ):  # else each table was looked up, and noted, alone
         for t, table in enumerate(tables):
             note_lookup(found, ids[..., t], table.__dict__["_ledger"], None, table.shape[0])
     return found

@@ -95,13 +95,13 @@ class RowParameter(Parameter):
         """Run `func` on numbers that are up to date."""
         kwargs = kwargs or {}
         with torch._C.DisableTorchFunctionSubclass():
+            lookup = _LOOKUPS.get(func)
+            if lookup is not None:
+                return lookup(*args, **kwargs)
             if func in _FREE:
                 if func in _OF_GRADIENT:
                     _settle_gradient(func, *args)
                 return func(*args, **kwargs)
-            lookup = _LOOKUPS.get(func)
-            if lookup is not None:
-                return lookup(*args, **kwargs)
             for value in (*args, *kwargs.values()):
                 _bring_up_to_date(value)
             return func(*args, **kwargs)
@@ -192,11 +192,14 @@ def _look_up(  # noqa: PLR0917
     scale_grad_by_freq: bool,
     sparse: bool,
 ) -> Tensor:
-    is_plain = padding_idx is None and max_norm is None and not scale_grad_by_freq and may_be_rows(sparse)
-    if is_plain and isinstance(weight, RowParameter) and worth_one_call(ids, weight):
-        return look_up_one(ids, weight)
+    is_rows = may_be_rows(sparse)
+    if padding_idx is None and max_norm is None and not scale_grad_by_freq and is_rows:
+        if isinstance(weight, RowParameter) and (places := worth_one_call(ids, weight)) is not None:
+            return look_up_one(ids, weight, places)
+        _bring_ids_up_to_date(weight, ids)
+        return torch.embedding(weight, ids, -1, False, True)  # as torch's function calls it
     _bring_ids_up_to_date(weight, ids)
-    if not may_be_rows(sparse):
+    if not is_rows:
         return functional.embedding(ids, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
     if scale_grad_by_freq:  # torch has no gradient of rows for it
         found = functional.embedding(ids, weight, padding_idx, max_norm, norm_type, sparse=True)

@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels.gather import reference, torch_ops
 from plectrum.rows._lookup import _bad_ids, _gather
+from plectrum.rows._place import place_of
 
 
 def compiled(tables, ids):
-    shapes = [table.shape for table in tables]
-    out = torch.empty((len(ids), sum(dim for _, dim in shapes)), dtype=tables[0].dtype)
-    return _gather(ids, tables, shapes, out), out
+    places = [place_of(table) for table in tables]
+    out = torch.empty((len(ids), sum(place.dim for place in places)), dtype=tables[0].dtype)
+    return _gather(ids, places, out), out
 
 
 @settings(max_examples=60, deadline=None)

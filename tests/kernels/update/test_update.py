@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels.update import reference, torch_ops
 from plectrum.kernels.update._step import STATES, Step
-from plectrum.optim._compiled import Work, update_tables
+from plectrum.optim._compiled import Fit, Work, update_tables
 from plectrum.rows._gradient import RowGradient
+from plectrum.rows._place import place_of
 
 STEPS = {
     "sgd": Step("sgd", 0.1),
@@ -73,9 +74,13 @@ def test_a_small_step_in_sixteen_bits_is_not_lost():
     assert abs(table.float().mean().item() - 0.98) < 1e-3
 
 
+def work_on(table, states, gradient):
+    return Work(Fit.of(place_of(table), states), gradient, None, 0)
+
+
 def update_compiled(tables, states, ids, values, step, n_threads=2):
     work = [
-        Work(t, s, RowGradient(torch.from_numpy(i), torch.from_numpy(v)), None, 0)
+        work_on(t, s, RowGradient(torch.from_numpy(i), torch.from_numpy(v)))
         for t, s, i, v in zip(tables, states, ids, values, strict=True)
     ]
     before = torch.get_num_threads()
@@ -115,7 +120,7 @@ def test_tables_of_sixteen_bits_are_stepped_in_single_precision(name, shape, dty
     kept = [None if s is None else torch.from_numpy(s.copy()) for s in states]
     expected = narrow.float().numpy().copy()
     mine = narrow.clone()
-    update_tables([Work(mine, kept, RowGradient(torch.from_numpy(ids), slopes), None, 0)], step)
+    update_tables([work_on(mine, kept, RowGradient(torch.from_numpy(ids), slopes))], step)
     reference.update(expected, states, ids, slopes.float().numpy(), step)
     for state, found in zip(states, kept, strict=True):
         if state is not None:
@@ -132,7 +137,7 @@ def test_a_compiled_step_in_sixteen_bits_is_right_on_average(dtype):
     table, ids = torch.ones(64, 64, dtype=dtype), torch.arange(64)
     slopes, step = torch.ones(64, 64, dtype=dtype), Step("sgd", 1e-4)
     for _ in range(200):
-        update_tables([Work(table, [None], RowGradient(ids, slopes), None, 0)], step)
+        update_tables([work_on(table, [None], RowGradient(ids, slopes))], step)
     assert abs(table.double().mean().item() - 0.98) < 1e-3
     assert table.float().std() > 0  # each number has chance of its own
 
@@ -192,7 +197,7 @@ def test_gradients_may_be_strided_and_stand_in_bags():
     wide = torch.from_numpy(rng.normal(size=(10, 24)))
     table, bag_of = torch.zeros(50, 8, dtype=torch.float64), torch.tensor([0, 0, 3, 9, 9, 9])
     ids, scale = torch.tensor([4, 4, 7, 4, 1, 49]), torch.tensor([1.0, 2, 3, 4, 5, 6], dtype=torch.float64)
-    work = Work(table, [None], RowGradient(ids, wide[:, 8:16], bag_of, scale), None, 0)
+    work = work_on(table, [None], RowGradient(ids, wide[:, 8:16], bag_of, scale))
     update_tables([work], Step("sgd", 0.5))
     expected = np.zeros((50, 8))
     np.add.at(expected, ids.numpy(), wide.numpy()[bag_of, 8:16] * scale.numpy()[:, None])
