@@ -20,6 +20,8 @@ from plectrum.rows._behind import name_of
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._place import Place
 
+_STREAMED_FROM = 2**23  # bytes of gradient; states of as many rows would drive everything from the caches
+
 
 class Fit(NamedTuple):
     """Where a table and its states lie, which have been found to fit each other; 0 for a state it has not."""
@@ -121,7 +123,7 @@ def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
         "q",
         (
             *(0, 0, -1, job_array.buffer_info()[0], len(taken), n_parts, numbers.buffer_info()[0]),
-            *(n_most, desk.address, n_bytes),
+            *(n_most, desk.address, n_bytes, n_numbers * numbers.itemsize >= _STREAMED_FROM),
         ),
     )
     try:

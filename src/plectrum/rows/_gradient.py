@@ -102,7 +102,7 @@ class Strips:
 
     Parameters
     ----------
-    ids : int64 Tensor (n, n_tables)
+    ids : int64 Tensor (n, n_tables), or (n,) for one table
     values : Tensor (n, sum of dims)
     dims : sequence of int
     """
@@ -120,12 +120,22 @@ class Strips:
         """Find the addresses and strides of the whole, for kernels that read numbers of `dtype`."""
         values = _readable(self.values, dtype)
         self.kept.append(values)
-        size, (down, across) = values.element_size(), self.ids.stride()
+        size, (down, across) = values.element_size(), strides_of(self.ids)
         found = self.where[dtype] = (
             *(self.ids.data_ptr(), down, self.ids.shape[0], 8 * across),
             *(values.data_ptr(), values.stride(0) * size, size),
         )
         return found
+
+
+def column_of(ids: Tensor, t: int) -> Tensor:
+    """Return the ids of the t-th table, from (n, n_tables) or, for one table, (n,)."""
+    return ids if ids.dim() == 1 else ids[:, t]
+
+
+def strides_of(ids: Tensor) -> tuple[int, int]:
+    """Return how many numbers lie from one id to the next of a table, and of its neighbour."""
+    return (ids.stride(0), 0) if ids.dim() == 1 else (ids.stride(0), ids.stride(1))
 
 
 class Strip(RowGradient):
@@ -139,7 +149,7 @@ class Strip(RowGradient):
     @property
     def ids(self) -> Tensor:
         """One row number for each gradient."""
-        return self.whole.ids[:, self.column]
+        return column_of(self.whole.ids, self.column)
 
     @property
     def values(self) -> Tensor:

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._team import run_in_team
-from plectrum.rows._gradient import Strip, Strips, may_be_rows, who_may_wait
+from plectrum.rows._gradient import Strip, Strips, column_of, may_be_rows, strides_of, who_may_wait
 from plectrum.rows._place import Place
 
 if TYPE_CHECKING:
@@ -57,10 +57,8 @@ def look_up_each(ids: Tensor, tables: Sequence[Tensor], *, sparse: bool = False)
     if places is None:
         rows = [functional.embedding(ids[..., t], table, sparse=sparse) for t, table in enumerate(tables)]
         return torch.cat(rows, dim=-1)
-    flat = ids if ids.dim() == 2 else ids.reshape(-1, len(tables))
     with torch._C.DisableTorchFunctionSubclass():
-        found: Tensor = _LookUpEach.apply(flat, places, *tables)  # type: ignore[no-untyped-call]
-        return found if ids.dim() == 2 else found.reshape(*ids.shape[:-1], found.shape[1])
+        return _look_up(ids.reshape(-1, len(tables)), ids.shape[:-1], places, tables)
 
 
 def worth_one_call(ids: object, table: Tensor) -> list[Place] | None:
@@ -73,8 +71,7 @@ def worth_one_call(ids: object, table: Tensor) -> list[Place] | None:
 def look_up_one(ids: Tensor, table: Tensor, places: Sequence[Place]) -> Tensor:
     """Return ``table[ids]``, of shape (\\*ids.shape, embedding_dim), for an adopted table."""
     try:
-        column = ids.unsqueeze(1) if ids.dim() == 1 else ids.reshape(-1, 1)
-        found: Tensor = _LookUpEach.apply(column, places, table)  # type: ignore[no-untyped-call]
+        return _look_up(ids if ids.dim() == 1 else ids.reshape(-1), ids.shape, places, [table])
     except RowOutOfRangeError as error:
         place = np.unravel_index(error.position[0], ids.shape)
         raise RowOutOfRangeError(
@@ -85,7 +82,6 @@ def look_up_one(ids: Tensor, table: Tensor, places: Sequence[Place]) -> Tensor:
             n_values=error.n_values,
             n_rows=error.n_rows,
         ) from None
-    return found if ids.dim() == 1 else found.reshape(*ids.shape, found.shape[1])
 
 
 def places_for_one_call(ids: Tensor, tables: Sequence[Tensor]) -> list[Place] | None:
@@ -105,29 +101,46 @@ def places_for_one_call(ids: Tensor, tables: Sequence[Tensor]) -> list[Place] | 
     return places
 
 
+def _look_up(ids: Tensor, shape: Sequence[int], places: Sequence[Place], tables: Sequence[Tensor]) -> Tensor:
+    """Return the rows of ids (n, n_tables), or (n,) for one table, as an array (\\*shape, sum of dims)."""
+    if ids.dtype != torch.int64:
+        ids = ids.long()
+    if torch.is_grad_enabled():
+        return _apply(ids, shape, places, *tables)
+    return _rows_of(ids, shape, places, tables)
+
+
+def _rows_of(ids: Tensor, shape: Sequence[int], places: Sequence[Place], tables: Sequence[Tensor]) -> Tensor:
+    for t, table in enumerate(tables):
+        ledger = table._ledger  # type: ignore[attr-defined]
+        if ledger.is_behind:
+            ledger.catch_up(table, column_of(ids, t))
+    out = torch.empty((*shape, sum(place.dim for place in places)), dtype=places[0].dtype)
+    bad = _gather(ids, places, out)
+    if bad >= 0:
+        raise _bad_ids(column_of(ids, bad), places[bad].n_rows, bad)
+    return out
+
+
 class _LookUpEach(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, ids: Tensor, places: Sequence[Place], *tables: Tensor) -> Tensor:
-        if ids.dtype != torch.int64:
-            ids = ids.long()
+    def forward(
+        ctx: Any, ids: Tensor, shape: Sequence[int], places: Sequence[Place], *tables: Tensor
+    ) -> Tensor:
         ctx.save_for_backward(ids)
-        ctx.tables = tables
-        for t, table in enumerate(tables):
-            ledger = table._ledger  # type: ignore[attr-defined]
-            if ledger.is_behind:
-                ledger.catch_up(table, ids[:, t])
-        ctx.dims = dims = [place.dim for place in places]
-        out = torch.empty((ids.shape[0], sum(dims)), dtype=places[0].dtype)
-        bad = _gather(ids, places, out)
-        if bad >= 0:
-            raise _bad_ids(ids[:, bad], places[bad].n_rows, bad)
-        return out
+        ctx.tables, ctx.dims = tables, [place.dim for place in places]
+        return _rows_of(ids, shape, places, tables)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (ids,) = ctx.saved_tensors
         with torch._C.DisableTorchFunctionSubclass():
-            return None, None, *_row_gradients(ctx, ids, gradient)
+            return None, None, None, *_row_gradients(ctx, ids, gradient.reshape(len(ids), sum(ctx.dims)))
+
+
+# What `_LookUpEach.apply` comes to outside of `torch.func` and `torch.vmap`, where these lookups do not
+# happen: torch looks through all arguments for tensors that those have left behind, which takes long.
+_apply: Any = super(torch.autograd.Function, _LookUpEach).apply
 
 
 def _row_gradients(ctx: Any, ids: Tensor, gradient: Tensor) -> list[Tensor | None]:
@@ -135,7 +148,7 @@ def _row_gradients(ctx: Any, ids: Tensor, gradient: Tensor) -> list[Tensor | Non
     if not torch.is_grad_enabled() and (gradient.stride(1) != 1 or gradient.stride(0) == 0):
         gradient = gradient.contiguous()
     whole = Strips(ids, gradient, ctx.dims)
-    needed, waits = ctx.needs_input_grad[2:], who_may_wait(ctx, ctx.tables, 1)
+    needed, waits = ctx.needs_input_grad[3:], who_may_wait(ctx, ctx.tables, 1)
     found: list[Tensor | None] = [None] * len(ctx.tables)
     for t, table in enumerate(ctx.tables):
         if needed[t]:
@@ -149,7 +162,7 @@ def _row_gradients(ctx: Any, ids: Tensor, gradient: Tensor) -> list[Tensor | Non
 
 def _gather(ids: Tensor, places: Sequence[Place], out: Tensor) -> int:
     """Copy the rows into `out`; return the number of a table with a bad id, or -1."""
-    n, (down, across) = ids.shape[0], ids.stride()
+    n, (down, across) = ids.shape[0], strides_of(ids)
     jobs: list[int] = []
     start, offset, whole_lines = ids.data_ptr(), 0, True
     for place in places:

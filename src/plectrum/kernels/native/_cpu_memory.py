@@ -7,7 +7,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-_READ, _WRITE, _NEAR, _NEXT, _DATA = 0, 1, 3, 2, 1  # _NEXT: the second cache and no nearer
+_READ, _WRITE, _DATA = 0, 1, 1
+_NEAR, _NEXT, _ONCE = 3, 2, 0  # _NEXT: the second cache and no nearer; _ONCE: the first, and none after it
 
 
 @intrinsic
@@ -75,6 +76,17 @@ def prefetch_to_write(typing_context: Any, address: Any) -> Any:
 
 
 @intrinsic
+def prefetch_once(typing_context: Any, address: Any) -> Any:
+    """Ask for the cache line at `address` without a place in the other caches, for what is used once."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _emit_prefetch(builder, arguments[0], _READ, _ONCE)
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
+@intrinsic
 def prefetch_early(typing_context: Any, address: Any) -> Any:
     """Ask for the cache line at `address`, for the second cache: it will be used some time later."""
 
@@ -110,6 +122,7 @@ def _define_over_lines(act: Any) -> Any:
 
 
 prefetch_row = _define_over_lines(prefetch)
+prefetch_row_once = _define_over_lines(prefetch_once)
 prefetch_row_to_write = _define_over_lines(prefetch_to_write)
 prefetch_row_early = _define_over_lines(prefetch_early)  # to be kept in the second cache
 

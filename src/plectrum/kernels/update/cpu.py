@@ -21,6 +21,7 @@ from plectrum.kernels.native._cpu_memory import (
     int64_at,
     pointer_like,
     prefetch_row,
+    prefetch_row_once,
     prefetch_row_to_write,
     take_turn,
 )
@@ -134,12 +135,16 @@ def add_up_row(gradients, keys, i, after, dim, like, numbers, to):
 
 
 @inlined
-def ask_for_row(states_of, job, row, dim, like, numbers):
+def ask_for_row(states_of, job, row, dim, like, numbers, is_streamed):
     """Ask for a row and its states, in order to write them."""
     row_bytes, (first, second) = dim * like.itemsize, states_of(dim, numbers)
     prefetch_row_to_write(job[TABLE] + row * row_bytes, row_bytes)
-    prefetch_row_to_write(job[STATE1] + row * first, first)
-    prefetch_row_to_write(job[STATE2] + row * second, second)
+    if is_streamed:
+        prefetch_row_once(job[STATE1] + row * first, first)
+        prefetch_row_once(job[STATE2] + row * second, second)
+    else:
+        prefetch_row_to_write(job[STATE1] + row * first, first)
+        prefetch_row_to_write(job[STATE2] + row * second, second)
 
 
 @inlined
@@ -161,7 +166,7 @@ def sum_up(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, rows, gr
             after += 1
         rows[count] = row
         if count < _AHEAD:  # the first to be stepped on
-            ask_for_row(states_of, job, row, dim, like, numbers)
+            ask_for_row(states_of, job, row, dim, like, numbers, False)
         if as_it_is and after == i + 1:
             gradients[count], _ = gradient_at(gradient, keys[i], numbers)
         else:
@@ -173,18 +178,26 @@ def sum_up(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, rows, gr
 
 
 @inlined
-def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers):
-    """Step on n rows by their gradients; nothing here depends on what the rows are, so that reads overlap."""
+def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers, sums, may_stream):
+    """Step on n rows by their gradients; nothing here depends on what the rows are, so that reads overlap.
+
+    Where `may_stream`, states of rows that occur once pass by the caches: their turn comes again much later.
+    """
     row_bytes, g_bytes = dim * like.itemsize, dim * numbers.itemsize
     table, state1, state2, chance = job[TABLE], job[STATE1], job[STATE2], job[CHANCE]
     first, second = states_of(dim, numbers)
+    is_streamed = may_stream and (state1 | state2 | first | second) & 63 == 0
+    end_of_sums = sums + n * g_bytes
     for k in range(n):
         if k + _AHEAD < n:
-            ask_for_row(states_of, job, rows[k + _AHEAD], dim, like, numbers)
-            prefetch_row(gradients[k + _AHEAD], g_bytes)
+            ahead = gradients[k + _AHEAD]
+            once = is_streamed and (ahead < sums or ahead >= end_of_sums)
+            ask_for_row(states_of, job, rows[k + _AHEAD], dim, like, numbers, once)
+            prefetch_row(ahead, g_bytes)
         row = rows[k]
         where = (table + row * row_bytes, state1 + row * first, state2 + row * second, gradients[k])
-        step(where, dim, like, numbers, chance + row * dim)
+        once = is_streamed and (gradients[k] < sums or gradients[k] >= end_of_sums)
+        step(where, dim, like, numbers, chance + row * dim, once)
     if job[LAST]:
         last = int32_at(job[LAST])
         for k in range(n):
@@ -192,16 +205,16 @@ def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers):
 
 
 @inlined
-def update_rows(step, states_of, job, dim, keys, n_keys, like, numbers, rows, gradients, sums):
+def update_rows(step, states_of, job, dim, keys, n_keys, like, numbers, rows, gradients, sums, may_stream):
     """Step on the rows of the first `n_keys` keys, a block at a time."""
     at_once, i = min(_BLOCK, max(_BLOCK_BYTES // (dim * numbers.itemsize), 1)), _NONE
     while i < n_keys:
         n, i = sum_up(states_of, job, dim, keys, i, n_keys, at_once, like, numbers, rows, gradients, sums)
-        step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers)
+        step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers, sums, may_stream)
 
 
 # arguments of a body of `update_tables`
-TURN, SEAT, BAD, JOBS, N_JOBS, N_PARTS, NUMBERS, N_MOST, DESKS, DESK_BYTES = range(10)
+TURN, SEAT, BAD, JOBS, N_JOBS, N_PARTS, NUMBERS, N_MOST, DESKS, DESK_BYTES, MAY_STREAM = range(11)
 
 
 def desk_bytes(n_most: int, dim_most: int, number_bytes: int) -> int:
@@ -218,6 +231,7 @@ def update_in_turns(step, states_of, arguments, like, numbers):
     A row belongs to one part of its table, so that no two threads meet; `N_PARTS` is a power of two.
     """
     a = int64_at(arguments)
+    may_stream = a[MAY_STREAM] != 0
     n_parts, desk = a[N_PARTS], a[DESKS] + take_turn(arguments + 8 * SEAT) * a[DESK_BYTES]
     keys, spare = int64_at(desk), int64_at(desk + 8 * (a[N_MOST] + 1))
     desk += 16 * (a[N_MOST] + 1)
@@ -240,11 +254,17 @@ def update_in_turns(step, states_of, arguments, like, numbers):
         found = spare if which else keys
         # a loop over a number of columns that the compiler knows takes half the time
         if job[DIM] == _DIM64:
-            update_rows(step, states_of, job, _DIM64, found, n, like, numbers, rows, gradients, sums)
+            update_rows(
+                step, states_of, job, _DIM64, found, n, like, numbers, rows, gradients, sums, may_stream
+            )
         elif job[DIM] == _DIM32:
-            update_rows(step, states_of, job, _DIM32, found, n, like, numbers, rows, gradients, sums)
+            update_rows(
+                step, states_of, job, _DIM32, found, n, like, numbers, rows, gradients, sums, may_stream
+            )
         else:
-            update_rows(step, states_of, job, job[DIM], found, n, like, numbers, rows, gradients, sums)
+            update_rows(
+                step, states_of, job, job[DIM], found, n, like, numbers, rows, gradients, sums, may_stream
+            )
 
 
 @cache
