@@ -26,10 +26,11 @@ def raw(p: Parameter) -> Tensor | None:
 
 def take(p: Parameter, ledger: Ledger) -> RowGradient | Tensor:
     """Return the gradient of a table: of rows, or dense."""
-    waiting = ledger.waiting
-    if p.grad is None and len(waiting) == 1:
-        return waiting[0]
-    gradient = raw(p)
+    waiting, gradient = ledger.waiting, p.grad
+    if waiting:
+        if gradient is None and len(waiting) == 1:
+            return waiting[0]
+        gradient = raw(p)
     assert gradient is not None
     if not gradient.is_sparse:
         return gradient

@@ -82,19 +82,27 @@ class RowGradient:
         And what must live as long as the addresses are used. Factors stand in the precision that updates are
         computed in.
         """
-        ids, values = self.ids.long(), _readable(self.values, dtype)
-        scale = None if self.scale is None else self.scale.to(arithmetic(dtype)).contiguous()
-        bag_of = None if self.bag_of is None else self.bag_of.long().contiguous()
-        bag_at, scale_at = (0 if part is None else part.data_ptr() for part in (bag_of, scale))
-        stride, kept = values.stride(0) * values.element_size(), (ids, values, bag_of, scale)
-        places = (ids.data_ptr(), ids.stride(0), ids.shape[0], values.data_ptr(), stride, bag_at, scale_at)
-        return places, kept
+        ids, values, bag_of, scale = self._ids, _readable(self._values, dtype), self.bag_of, self.scale
+        bag_at = scale_at = 0
+        if ids.dtype != torch.int64:  # a conversion to what it is already costs more than the question
+            ids = ids.long()
+        if bag_of is not None:
+            bag_of = bag_of.long().contiguous()
+            bag_at = bag_of.data_ptr()
+        if scale is not None:
+            scale = scale.to(arithmetic(dtype)).contiguous()
+            scale_at = scale.data_ptr()
+        stride, n = values.stride(0) * dtype.itemsize, len(ids)
+        places = (ids.data_ptr(), ids.stride(0), n, values.data_ptr(), stride, bag_at, scale_at)
+        return places, (ids, values, bag_of, scale)
 
 
 def _readable(values: Tensor, dtype: torch.dtype) -> Tensor:
     """Return the values as rows without gaps in them, of this dtype."""
-    values = values.to(dtype)
-    return values if values.stride(1) == 1 and values.stride(0) >= values.shape[1] else values.contiguous()
+    if values.dtype != dtype:
+        values = values.to(dtype)
+    down, across = values.stride()
+    return values if across == 1 and down >= values.shape[1] else values.contiguous()
 
 
 class Strips:
