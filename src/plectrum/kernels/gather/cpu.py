@@ -5,7 +5,14 @@
 import numpy as np
 
 from plectrum.kernels.native._cpu_compile import compiled_body, inlined
-from plectrum.kernels.native._cpu_memory import copy_row, int64_at, prefetch_row, stream_row, take_turn
+from plectrum.kernels.native._cpu_memory import (
+    copy_row,
+    int64_at,
+    prefetch_row,
+    prefetch_row_once,
+    stream_row,
+    take_turn,
+)
 
 # columns of `jobs`, one row per table
 TABLE, N_ROWS, ROW_BYTES, IDS, ID_STRIDE, OUT_OFFSET = range(6)  # stride in numbers, the rest in bytes
@@ -20,7 +27,7 @@ _BYTES64, _BYTES128, _BYTES256, _BYTES512 = np.int64(64), np.int64(128), np.int6
 def ask_for(job, i):
     """Ask for the row of the i-th id of a table, which may be a bad one."""
     at = job[TABLE] + int64_at(job[IDS])[i * job[ID_STRIDE]] * job[ROW_BYTES]
-    prefetch_row(at, job[ROW_BYTES])
+    prefetch_row_once(at, job[ROW_BYTES])
 
 
 @inlined
@@ -34,7 +41,10 @@ def copy_rows(job, then, out, out_stride, first, end, row_bytes, is_streamed):
     for i in range(first, end):
         ahead = i + _AHEAD
         if ahead < end:
-            prefetch_row(table + ids[ahead * stride] * row_bytes, row_bytes)
+            if is_streamed:  # more rows than the caches hold: leave what is in them there
+                prefetch_row_once(table + ids[ahead * stride] * row_bytes, row_bytes)
+            else:
+                prefetch_row(table + ids[ahead * stride] * row_bytes, row_bytes)
         elif ahead - end < end - first:
             ask_for(then, ahead - end + first)
         row = ids[i * stride]
