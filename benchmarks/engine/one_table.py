@@ -10,7 +10,6 @@ after a dense step of torch's, which goes through a gigabyte, finds empty caches
 """
 
 import argparse
-import copy
 
 import numpy as np
 import torch
@@ -47,7 +46,7 @@ def fbgemm(n_rows, dim, kind, pooling):
 
 def assert_same_training(make_ours, make_theirs, batches, slope, tolerance):
     """Both start alike and take three steps; raise unless the weights agree to the tolerance."""
-    a = torch.nn.Embedding(500, slope.shape[-1])
+    a = plectrum.nn.Embedding(500, slope.shape[-1])
     b = torch.nn.Embedding(500, slope.shape[-1], _weight=a.weight.detach().clone())
     ours, (b, theirs) = make_ours(a), make_theirs(b)
     small = [ids % 500 for ids in batches]
@@ -88,7 +87,7 @@ def sequence(rounds):
         ("Adam", {"absent_rows": "frozen"}, torch.optim.SparseAdam, 15),
         ("Adagrad", {}, torch.optim.Adagrad, None),
     ):
-        mine, other = torch.nn.Embedding(n_rows, dim), torch.nn.Embedding(n_rows, dim, sparse=True)
+        mine, other = plectrum.nn.Embedding(n_rows, dim), torch.nn.Embedding(n_rows, dim, sparse=True)
         optimizer = getattr(plectrum.optim, name)(mine, lr=1e-3, **ours)
         calls = {
             "plectrum": training(mine, optimizer, batches, slope),
@@ -121,7 +120,8 @@ def exact(rounds, n_rows=1_000_000):
     slope = torch.randn(n_ids, dim)
     options = {"lr": 1e-3, "weight_decay": 0.01}
     start = torch.randn(n_rows, dim)
-    mine, frozen, dense = (torch.nn.Embedding(n_rows, dim, _weight=start.clone()) for _ in range(3))
+    mine, frozen = (plectrum.nn.Embedding(n_rows, dim, _weight=start.clone()) for _ in range(2))
+    dense = torch.nn.Embedding(n_rows, dim, _weight=start.clone())
     ours = plectrum.optim.AdamW(mine, **options)
     still = plectrum.optim.Adam(frozen, lr=1e-3, absent_rows="frozen")
     theirs = torch.optim.AdamW(dense.parameters(), fused=True, **options)
@@ -157,9 +157,9 @@ def bags(rounds):
     offsets = torch.arange(0, n_bags * size + 1, size)
     results = []
     for name, bar in (("SGD", 1.3), ("RowwiseAdagrad", 1.3)):
-        mine = torch.nn.EmbeddingBag(n_rows, dim, mode="sum")
-        other = copy.deepcopy(mine)
-        other.sparse = True
+        mine = plectrum.nn.EmbeddingBag(n_rows, dim, mode="sum")
+        start = mine.weight.detach().clone()
+        other = torch.nn.EmbeddingBag(n_rows, dim, mode="sum", sparse=True, _weight=start)
         optimizer = getattr(plectrum.optim, name)(mine, lr=1e-3)
         torch.testing.assert_close(mine(batches[0]), other(batches[0]))
         calls = {"plectrum": training(mine, optimizer, batches, slope)}

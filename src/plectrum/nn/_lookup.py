@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from plectrum.errors import ArgumentError, RowOutOfRangeError
+from plectrum.rows._parameter import look_up_rows
 
 
 def look_up(
@@ -26,7 +27,7 @@ def look_up(
     if torch.compiler.is_compiling():
         return functional.embedding(ids, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     try:
-        return functional.embedding(ids, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+        return look_up_rows(ids, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     except (IndexError, RuntimeError) as error:
         problem = bad_ids_error(error, owner, ids, weight)
         if problem is None:

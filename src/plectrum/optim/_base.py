@@ -209,13 +209,15 @@ class RowOptimizer(torch.optim.Optimizer):
             or torch._C._autograd._profiler_enabled()
         )
 
-    @torch.no_grad()
     def _take_step(self, closure: Callable[[], Any] | None = None) -> Any:
         loss = None
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        with torch._C.DisableTorchFunctionSubclass():  # in here tables are read as they stand
+        with (
+            torch.no_grad(),
+            torch._C.DisableTorchFunctionSubclass(),
+        ):  # in here tables are read as they stand
             self._step_all()
         return loss
 

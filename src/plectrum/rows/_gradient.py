@@ -92,7 +92,7 @@ class RowGradient:
         if scale is not None:
             scale = scale.to(arithmetic(dtype)).contiguous()
             scale_at = scale.data_ptr()
-        stride, n = values.stride(0) * dtype.itemsize, len(ids)
+        stride, n = values.stride(0) * dtype.itemsize, ids.shape[0]
         places = (ids.data_ptr(), ids.stride(0), n, values.data_ptr(), stride, bag_at, scale_at)
         return places, (ids, values, bag_of, scale)
 

@@ -135,7 +135,9 @@ class _LookUpEach(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (ids,) = ctx.saved_tensors
         with torch._C.DisableTorchFunctionSubclass():
-            return None, None, None, *_row_gradients(ctx, ids, gradient.reshape(len(ids), sum(ctx.dims)))
+            if gradient.dim() != 2:
+                gradient = gradient.reshape(ids.shape[0], sum(ctx.dims))
+            return None, None, None, *_row_gradients(ctx, ids, gradient)
 
 
 # What `_LookUpEach.apply` comes to outside of `torch.func` and `torch.vmap`, where these lookups do not
