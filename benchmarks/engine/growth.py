@@ -55,7 +55,7 @@ def check():
     n_rows, dim, n_ids = 2000, 16, 256
     batches = zipf_ids(n_rows, n_ids * 64, np.random.default_rng(1)).reshape(64, n_ids)
     slope = torch.randn(n_ids, dim)
-    mine = torch.nn.Embedding(n_rows, dim)
+    mine = plectrum.nn.Embedding(n_rows, dim)
     other = torch.nn.Embedding(n_rows, dim, _weight=mine.weight.detach().clone())
     ours = training(mine, plectrum.optim.AdamW(mine, dense_below=0), batches, slope)
     theirs = training(other, torch.optim.AdamW(other.parameters(), fused=True), batches, slope)
@@ -97,7 +97,7 @@ def both(title, n_rows, dim, batches, rounds):
         ("SGD", "torch sparse", {"lr": 1e-3}),
         ("AdamW", "torch dense, fused", {"lr": 1e-3, "weight_decay": 0.01}),
     ):
-        mine = torch.nn.Embedding(n_rows, dim, _weight=start.clone())
+        mine = plectrum.nn.Embedding(n_rows, dim, _weight=start.clone())
         other = torch.nn.Embedding(n_rows, dim, sparse=name == "SGD", _weight=start.clone())
         fused = {"fused": True} if name == "AdamW" else {}
         ours = getattr(plectrum.optim, name)(mine, dense_below=0, **options)

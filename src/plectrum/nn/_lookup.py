@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from plectrum.errors import ArgumentError, RowOutOfRangeError
-from plectrum.rows._parameter import look_up_rows
+from plectrum.rows._parameter import look_up_rows, pool_rows
 
 
 def look_up(
@@ -58,7 +58,7 @@ def pool(
     if torch.compiler.is_compiling():
         return functional.embedding_bag(*arguments)
     try:
-        return functional.embedding_bag(*arguments)
+        return pool_rows(*arguments)
     except (IndexError, RuntimeError) as error:
         problem = falling_offsets_error(owner, offsets) or bad_ids_error(
             error, owner, ids, weight, pooled=True

@@ -265,11 +265,24 @@ def look_up_rows(ids: Any, weight: Tensor, *options: Any) -> Tensor:
 
     The search takes as long as the lookup of some hundred rows.
     """
-    is_plain = type(ids) is Tensor and isinstance(weight, RowParameter)
-    if is_plain and not torch._C._len_torch_function_stack():
-        with torch._C.DisableTorchFunctionSubclass():
-            return _embedding(ids, weight, *options)
-    return functional.embedding(ids, weight, *options)
+    if not _is_plain(ids, weight):
+        return functional.embedding(ids, weight, *options)
+    with torch._C.DisableTorchFunctionSubclass():
+        return _embedding(ids, weight, *options)
+
+
+def pool_rows(ids: Any, weight: Tensor, *options: Any) -> Tensor:
+    """Return what `functional.embedding_bag` would; see `look_up_rows`."""
+    if not _is_plain(ids, weight):
+        return functional.embedding_bag(ids, weight, *options)
+    with torch._C.DisableTorchFunctionSubclass():
+        return _embedding_bag(ids, weight, *options)
+
+
+def _is_plain(ids: object, weight: Tensor) -> bool:
+    return (
+        type(ids) is Tensor and isinstance(weight, RowParameter) and not torch._C._len_torch_function_stack()
+    )
 
 
 def adopt(parameter: Parameter, ledger: Ledger) -> RowParameter:
