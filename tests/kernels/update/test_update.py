@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels.update import reference, torch_ops
 from plectrum.kernels.update._step import STATES, Step
+from plectrum.optim import _compiled
 from plectrum.optim._compiled import Fit, Work, update_tables
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._place import place_of
@@ -24,7 +25,7 @@ SHAPES = {"empty": (0, 5, 3), "one": (1, 1, 1), "same": (40, 1, 7), "few": (17, 
 
 
 def make_case(step, shape, dtype, seed=0):
-    n, n_rows, dim = SHAPES[shape]
+    n, n_rows, dim = SHAPES[shape] if isinstance(shape, str) else shape
     rng = np.random.default_rng(seed)
     table = rng.normal(size=(n_rows, dim)).astype(dtype)
     states = [
@@ -108,6 +109,28 @@ def test_compiled_updates_follow_the_reference(name, shape, dtype, n_tables):
         for expected, found in zip(kept, state, strict=True):
             if expected is not None:
                 np.testing.assert_allclose(found.numpy(), expected, atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("offset", [0, 1])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("dim", [8, 16, 40, 64, 96])
+@pytest.mark.parametrize("name", list(STEPS))
+def test_states_written_past_the_caches_are_the_same_bits(monkeypatch, name, dim, dtype, offset):
+    step, found = STEPS[name], []
+    for first in (0, 2**60):  # bytes from which states are written past the caches
+        monkeypatch.setattr(_compiled, "_STREAMED_FROM", first)
+        table, states, ids, values = make_case(step, (400, 300, dim), dtype)
+        mine, kept = torch.from_numpy(table), [None if s is None else beside(s, offset) for s in states]
+        for _ in range(2):
+            update_compiled([mine], [kept], [ids], [values], step)
+        found.append([mine, *(state for state in kept if state is not None)])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def beside(state, offset):
+    """Return the numbers in memory that begins `offset` numbers after a whole cache line."""
+    room = torch.empty(state.size + offset, dtype=torch.from_numpy(state).dtype)
+    return room[offset:].view(state.shape).copy_(torch.from_numpy(state))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
