@@ -42,7 +42,7 @@ int32_at = _define_pointer_to(types.int32)
 int64_at = _define_pointer_to(types.int64)
 
 
-def _emit_prefetch(builder: Any, address: Any, for_write: int, level: int = _NEAR) -> None:
+def _emit_prefetch(builder: Any, address: Any, for_write: int, level: int) -> None:
     i32, pointer = ir.IntType(32), ir.PointerType(ir.IntType(8))
     name = "llvm.prefetch.p0"
     module = builder.module
@@ -53,48 +53,23 @@ def _emit_prefetch(builder: Any, address: Any, for_write: int, level: int = _NEA
     builder.call(function, [place, i32(for_write), i32(level), i32(_DATA)])
 
 
-@intrinsic
-def prefetch(typing_context: Any, address: Any) -> Any:
-    """Ask for the cache line at `address` (an integer); never faults, whatever the address."""
+def _define_prefetch(for_write: int, level: int) -> Any:
+    @intrinsic
+    def ask(typing_context: Any, address: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            _emit_prefetch(builder, arguments[0], for_write, level)
+            return context.get_dummy_value()
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _emit_prefetch(builder, arguments[0], _READ)
-        return context.get_dummy_value()
+        return types.void(types.int64), generate
 
-    return types.void(types.int64), generate
-
-
-@intrinsic
-def prefetch_to_write(typing_context: Any, address: Any) -> Any:
-    """Ask for the cache line at `address` in order to write it."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _emit_prefetch(builder, arguments[0], _WRITE)
-        return context.get_dummy_value()
-
-    return types.void(types.int64), generate
+    return ask
 
 
-@intrinsic
-def prefetch_once(typing_context: Any, address: Any) -> Any:
-    """Ask for the cache line at `address` without a place in the other caches, for what is used once."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _emit_prefetch(builder, arguments[0], _READ, _ONCE)
-        return context.get_dummy_value()
-
-    return types.void(types.int64), generate
-
-
-@intrinsic
-def prefetch_early(typing_context: Any, address: Any) -> Any:
-    """Ask for the cache line at `address`, for the second cache: it will be used some time later."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _emit_prefetch(builder, arguments[0], _READ, _NEXT)
-        return context.get_dummy_value()
-
-    return types.void(types.int64), generate
+# Each asks for the cache line at an address (an integer); none ever faults, whatever the address.
+prefetch = _define_prefetch(_READ, _NEAR)
+prefetch_to_write = _define_prefetch(_WRITE, _NEAR)
+prefetch_early = _define_prefetch(_READ, _NEXT)  # for the second cache: it will be used some time later
+prefetch_once = _define_prefetch(_READ, _ONCE)  # without a place in the other caches
 
 
 _LINE, _FOUR_LINES = 64, 256  # bytes
