@@ -381,6 +381,77 @@ def test_tables_and_states_that_have_moved_in_memory_are_found_again(name):
     assert_same_weights(a, b)
 
 
+class Stepped(plectrum.optim.AdamW):
+    def step(self, closure=None):
+        return super().step(closure)
+
+
+def test_hooks_are_called_once_by_an_optimizer_with_a_step_of_its_own():
+    model, called = Model(), []
+    optimizer = Stepped(model, dense_below=0)
+    optimizer.register_step_pre_hook(lambda *arguments: called.append(arguments))
+    train(model, optimizer, 1)
+    assert len(called) == 1
+
+
+def large(name="SGD", **options):
+    layer = torch.nn.Embedding(20_000, 64)
+    return layer, getattr(plectrum.optim, name)(layer, lr=0.1, **options)
+
+
+@pytest.mark.parametrize("when", ["before backward", "before the step", "before a second step"])
+def test_ids_that_get_other_memory_change_no_step(when):
+    layer, optimizer = large()
+    ids, before = torch.arange(5000), layer.weight.detach().clone()
+    found = layer(ids).sum()
+    if when == "before backward":
+        ids.data = torch.arange(19_000)
+    found.backward()
+    if when == "before the step":
+        ids.data = torch.arange(19_000)
+    optimizer.step()
+    if when == "before a second step":
+        ids.data = torch.arange(19_000)
+        optimizer.step()
+    moved = (layer.weight.detach() - before).abs().amax(1)
+    torch.testing.assert_close(moved[:5000], torch.full((5000,), 0.2 if "second" in when else 0.1))
+    assert not moved[5000:].any()
+
+
+def test_ids_that_get_other_memory_are_brought_up_to_date_again():
+    layer, optimizer = large("AdamW")
+    for first in (0, 5000):
+        layer(torch.arange(first, first + 5000)).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    with torch.no_grad():
+        ids = torch.arange(10_000, 15_000)
+        layer(ids)
+        ids.data = torch.arange(5000)
+        found = layer(ids)
+    assert torch.equal(found, layer.weight.detach()[:5000])
+
+
+def test_a_state_that_was_made_smaller_is_refused():
+    layer, optimizer = large("AdamW")
+    for ids in (torch.arange(5000), torch.arange(15_000, 20_000)):
+        if ids[0]:
+            optimizer.state[layer.weight]["exp_avg"].resize_(100, 64)
+        layer(ids).sum().backward()
+        if not ids[0]:
+            optimizer.step()
+    with pytest.raises(OptimizerError, match="must have shape"):
+        optimizer.step()
+
+
+@pytest.mark.parametrize("n", [10, 5000])
+def test_functional_gradients_of_what_is_around_a_lookup(n):
+    layer, _ = large()
+    ids = torch.arange(n)
+    slope = torch.func.grad(lambda scale: (layer(ids) * scale).sum())(torch.tensor(2.0))
+    torch.testing.assert_close(slope, layer(ids).sum().detach(), rtol=1e-3, atol=1e-2)
+
+
 @pytest.mark.parametrize("sparse", [False, True])
 def test_bare_parameters_with_sparse_gradients_are_found_to_be_tables(sparse):
     torch.manual_seed(0)

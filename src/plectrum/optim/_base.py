@@ -194,14 +194,16 @@ class RowOptimizer(torch.optim.Optimizer):
         Cost: reads and writes the rows of the batch and their state, whatever the size of the tables.
         """
         if self._is_watched():
-            return self._watched_step() if closure is None else self._watched_step(closure)
+            return self._watched_step() if closure is None else self._watched_step(closure=closure)
         return self._take_step(closure)
 
     step.hooked = True  # type: ignore[attr-defined]  # so torch leaves it alone: hooks are called from within
 
     def _is_watched(self) -> bool:
         """True when hooks or a profiler wait for a step: to let torch serve them costs as much as a table."""
-        return bool(
+        return type(
+            self
+        ).step is RowOptimizer.step and bool(  # torch itself serves those of a subclass's step
             self._optimizer_step_pre_hooks
             or self._optimizer_step_post_hooks
             or _global_optimizer_pre_hooks
@@ -407,29 +409,26 @@ class RowOptimizer(torch.optim.Optimizer):
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients, or, with ``set_to_none=False``, let them be zero, as torch does."""
         if set_to_none and not torch._C._autograd._profiler_enabled():
-            self._forget_gradients()
+            with torch._C.DisableTorchFunctionSubclass():
+                self._forget_rows()
+                for group in self.param_groups:
+                    for p in group["params"]:
+                        if p.grad is not None:
+                            p.grad = None
             return
-        counted = [ledger for ledger in self._tables.values() if ledger.occurred is not None]
         same = () if set_to_none else [p for p, ledger in self._tables.items() if ledger.occurred is None]
         with gradients_of_zero(same), torch._C.DisableTorchFunctionSubclass():
-            for ledger in counted:
-                ledger.occurred.clear()  # type: ignore[union-attr]
-            for p, ledger in self._tables.items():
-                ledger.waiting.clear()
-                if not set_to_none:
-                    p.grad = None
+            self._forget_rows()
+            for p in () if set_to_none else self._tables:
+                p.grad = None
             super().zero_grad(set_to_none)
 
-    def _forget_gradients(self) -> None:
-        with torch._C.DisableTorchFunctionSubclass():
-            for ledger in self._tables.values():
-                ledger.waiting.clear()
-                if ledger.occurred is not None:
-                    ledger.occurred.clear()
-            for group in self.param_groups:
-                for p in group["params"]:
-                    if p.grad is not None:
-                        p.grad = None
+    def _forget_rows(self) -> None:
+        """Forget the gradients and lookups that the ledgers keep."""
+        for ledger in self._tables.values():
+            ledger.waiting.clear()
+            if ledger.occurred is not None:
+                ledger.occurred.clear()
 
     @torch.no_grad()
     def clip_grad_norm_(

@@ -29,18 +29,24 @@ class Fit(NamedTuple):
     place: Place
     states: tuple[Tensor | None, ...]
     at: tuple[int, ...]
+    shapes: tuple[object, ...]
 
     @classmethod
     def of(cls, place: Place, states: Sequence[Tensor | None]) -> Fit:
         """Return the fit of these states."""
-        return cls(place, tuple(states), tuple(0 if s is None else s.data_ptr() for s in states))
+        at = tuple(0 if s is None else s.data_ptr() for s in states)
+        return cls(place, tuple(states), at, tuple(None if s is None else (s.shape, s.dtype) for s in states))
 
     def holds(self, place: Place, state: dict[str, Tensor], names: Sequence[str]) -> bool:
         """Return True while nothing has been moved or replaced."""
         if self.place is not place:
             return False
-        for name, known, at in zip(names, self.states, self.at, strict=True):
-            if state.get(name) is not known or (known is not None and known.data_ptr() != at):
+        for name, known, at, shape in zip(names, self.states, self.at, self.shapes, strict=True):
+            if state.get(name) is not known:
+                return False
+            if known is not None and (
+                known.data_ptr() != at or (known.shape, known.dtype) != shape or not known.is_contiguous()
+            ):
                 return False
         return True
 
@@ -98,7 +104,7 @@ def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
     taken, kept = [], []
     n_most, dim_most, n_numbers = 0, 0, 0
     for w in work:
-        (place, _, states), (found, keep) = w.fit, w.gradient.addresses(dtype)
+        place, states, (found, keep) = w.fit.place, w.fit.at, w.gradient.addresses(dtype)
         n_ids, dim = found[2], place.dim
         if n_ids and dim:
             last = 0 if w.last is None else w.last.data_ptr()

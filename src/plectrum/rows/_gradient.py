@@ -121,18 +121,21 @@ class Strips:
         self.ids, self.values, self.dims, self.starts = ids, values, dims, [0]
         for dim in dims:
             self.starts.append(self.starts[-1] + dim)
-        self.where: dict[torch.dtype, tuple[int, ...]] = {}
+        self.where: dict[tuple[torch.dtype, int, int], tuple[int, ...]] = {}
         self.kept: list[Tensor] = []
 
     def base(self, dtype: torch.dtype) -> tuple[int, ...]:
         """Find the addresses and strides of the whole, for kernels that read numbers of `dtype`."""
-        values = _readable(self.values, dtype)
-        self.kept.append(values)
-        size, (down, across) = values.element_size(), strides_of(self.ids)
-        found = self.where[dtype] = (
-            *(self.ids.data_ptr(), down, self.ids.shape[0], 8 * across),
-            *(values.data_ptr(), values.stride(0) * size, size),
-        )
+        lie = (dtype, self.ids.data_ptr(), self.values.data_ptr())
+        found = self.where.get(lie)
+        if found is None:
+            values = _readable(self.values, dtype)
+            self.kept.append(values)
+            size, (down, across) = values.element_size(), strides_of(self.ids)
+            found = self.where[lie] = (
+                *(self.ids.data_ptr(), down, self.ids.shape[0], 8 * across),
+                *(values.data_ptr(), values.stride(0) * size, size),
+            )
         return found
 
 
@@ -168,7 +171,7 @@ class Strip(RowGradient):
     def addresses(self, dtype: torch.dtype) -> tuple[Addresses, object]:
         """Return where the kernels find these columns; see `RowGradient.addresses`."""
         whole, column = self.whole, self.column
-        ids, down, n, across, values, stride, size = whole.where.get(dtype) or whole.base(dtype)
+        ids, down, n, across, values, stride, size = whole.base(dtype)
         return (ids + across * column, down, n, values + whole.starts[column] * size, stride, 0, 0), whole
 
 

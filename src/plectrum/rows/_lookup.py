@@ -86,7 +86,7 @@ def look_up_one(ids: Tensor, table: Tensor, places: Sequence[Place]) -> Tensor:
 
 def places_for_one_call(ids: Tensor, tables: Sequence[Tensor]) -> list[Place] | None:
     """Return where the tables lie when the compiled lookup serves all of them together, else None."""
-    if torch.compiler.is_compiling() or not ids.is_cpu:
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or not ids.is_cpu:
         return None
     places = []
     with torch._C.DisableTorchFunctionSubclass():
@@ -103,8 +103,7 @@ def places_for_one_call(ids: Tensor, tables: Sequence[Tensor]) -> list[Place] | 
 
 def _look_up(ids: Tensor, shape: Sequence[int], places: Sequence[Place], tables: Sequence[Tensor]) -> Tensor:
     """Return the rows of ids (n, n_tables), or (n,) for one table, as an array (\\*shape, sum of dims)."""
-    if ids.dtype != torch.int64:
-        ids = ids.long()
+    ids = ids.detach() if ids.dtype == torch.int64 else ids.long()  # the caller may give his another memory
     if torch.is_grad_enabled():
         return _apply(ids, shape, places, *tables)
     return _rows_of(ids, shape, places, tables)
@@ -140,15 +139,17 @@ class _LookUpEach(torch.autograd.Function):
             return None, None, None, *_row_gradients(ctx, ids, gradient)
 
 
-# What `_LookUpEach.apply` comes to outside of `torch.func` and `torch.vmap`, where these lookups do not
-# happen: torch looks through all arguments for tensors that those have left behind, which takes long.
+# What `_LookUpEach.apply` comes to outside of `torch.func` and `torch.vmap`; see `places_for_one_call`. torch
+# looks through all arguments for tensors that those have left behind, which takes long.
 _apply: Any = super(torch.autograd.Function, _LookUpEach).apply
 
 
 def _row_gradients(ctx: Any, ids: Tensor, gradient: Tensor) -> list[Tensor | None]:
     """Return for each table what autograd is to add to its gradient; None for what the ledger keeps."""
-    if not torch.is_grad_enabled() and (gradient.stride(1) != 1 or gradient.stride(0) == 0):
-        gradient = gradient.contiguous()
+    if not torch.is_grad_enabled():
+        gradient = gradient.detach()  # as with the ids
+        if gradient.stride(1) != 1 or gradient.stride(0) == 0:
+            gradient = gradient.contiguous()
     whole = Strips(ids, gradient, ctx.dims)
     needed, waits = ctx.needs_input_grad[3:], who_may_wait(ctx, ctx.tables, 1)
     found: list[Tensor | None] = [None] * len(ctx.tables)
