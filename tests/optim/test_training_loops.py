@@ -444,6 +444,17 @@ def test_a_state_that_was_made_smaller_is_refused():
         optimizer.step()
 
 
+def test_a_state_that_was_made_smaller_is_refused_before_rows_are_brought_up_to_date_for_another_eps():
+    layer, optimizer = large("AdamW")
+    layer(torch.arange(5000)).sum().backward()
+    optimizer.step()
+    layer(torch.arange(100)).sum().backward()
+    optimizer.state[layer.weight]["exp_avg"].resize_(100, 64)
+    optimizer.param_groups[0]["eps"] = 1e-6
+    with pytest.raises(OptimizerError, match="must have shape"):
+        optimizer.step()
+
+
 @pytest.mark.parametrize("n", [10, 5000])
 def test_functional_gradients_of_what_is_around_a_lookup(n):
     layer, _ = large()

@@ -38,7 +38,7 @@ def choose(operation: str, device_type: str, dtype: str) -> Choice:
     >>> choose("update", "cuda", "float32").why
     "torch's operations serve every device; the compiled kernels are for the CPU"
     """
-    return _choose(operation, device_type, dtype, _wanted.get())
+    return _choose(operation, device_type, dtype, wanted())
 
 
 def wanted() -> Implementation | None:
@@ -47,8 +47,8 @@ def wanted() -> Implementation | None:
 
 
 @cache  # asked for every table at every step
-def _choose(operation: str, device_type: str, dtype: str, wanted: Implementation | None) -> Choice:
-    if wanted == "torch":
+def _choose(operation: str, device_type: str, dtype: str, asked: Implementation | None) -> Choice:
+    if asked == "torch":
         return Choice("torch", "asked for")
     if device_type != "cpu":
         return Choice("torch", "torch's operations serve every device; the compiled kernels are for the CPU")

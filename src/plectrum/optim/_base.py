@@ -24,6 +24,7 @@ from plectrum.rows import (
     adopt,
     files_of,
     held_rows,
+    ledger_of,
     release,
     tables_of,
 )
@@ -201,9 +202,9 @@ class RowOptimizer(torch.optim.Optimizer):
 
     def _is_watched(self) -> bool:
         """True when hooks or a profiler wait for a step: to let torch serve them costs as much as a table."""
-        return type(
-            self
-        ).step is RowOptimizer.step and bool(  # torch itself serves those of a subclass's step
+        if type(self).step is not RowOptimizer.step:  # torch itself serves those of a subclass's step
+            return False
+        return bool(
             self._optimizer_step_pre_hooks
             or self._optimizer_step_post_hooks
             or _global_optimizer_pre_hooks
@@ -216,10 +217,8 @@ class RowOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        with (
-            torch.no_grad(),
-            torch._C.DisableTorchFunctionSubclass(),
-        ):  # in here tables are read as they stand
+        # in here tables are read as they stand
+        with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
             self._step_all()
         return loss
 
@@ -241,7 +240,7 @@ class RowOptimizer(torch.optim.Optimizer):
         rest: list[Parameter] = []
         tables: list[Table] = []
         for p in group["params"]:
-            ledger: Ledger | None = p.__dict__.get("_ledger")
+            ledger = ledger_of(p)
             if p.grad is None and not (ledger is not None and ledger.waiting):
                 continue
             mine = self._tables.get(p)
@@ -370,6 +369,7 @@ class RowOptimizer(torch.optim.Optimizer):
         """Bring all rows that go by this clock up to date, so that it need not remember its past."""
         for p, ledger in self._tables.items():
             if ledger.series is clock:
+                self._fit(p, ledger)
                 ledger.catch_up_all(p)
                 if ledger.files is not None:
                     ledger.files.restart(clock.now)

@@ -29,7 +29,7 @@ class Fit(NamedTuple):
     place: Place
     states: tuple[Tensor | None, ...]
     at: tuple[int, ...]
-    shapes: tuple[object, ...]
+    kinds: tuple[object, ...]  # shape and dtype
 
     @classmethod
     def of(cls, place: Place, states: Sequence[Tensor | None]) -> Fit:
@@ -41,11 +41,11 @@ class Fit(NamedTuple):
         """Return True while nothing has been moved or replaced."""
         if self.place is not place:
             return False
-        for name, known, at, shape in zip(names, self.states, self.at, self.shapes, strict=True):
+        for name, known, at, kind in zip(names, self.states, self.at, self.kinds, strict=True):
             if state.get(name) is not known:
                 return False
             if known is not None and (
-                known.data_ptr() != at or (known.shape, known.dtype) != shape or not known.is_contiguous()
+                known.data_ptr() != at or (known.shape, known.dtype) != kind or not known.is_contiguous()
             ):
                 return False
         return True

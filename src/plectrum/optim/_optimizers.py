@@ -11,11 +11,7 @@ from plectrum.errors import OptimizerError
 from plectrum.kernels.update._series import AdamSeries
 from plectrum.kernels.update._step import Step
 from plectrum.optim._base import DENSE_BELOW, Group, RowOptimizer
-from plectrum.optim._state import (
-    Params,
-    check_range,
-    state_like,
-)
+from plectrum.optim._state import Params, check_range, state_like
 from plectrum.rows import Ledger
 
 

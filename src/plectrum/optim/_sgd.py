@@ -12,11 +12,7 @@ from plectrum.errors import ArgumentError, OptimizerError, check_choice
 from plectrum.kernels.update._step import Step
 from plectrum.kernels.update.torch_ops import arithmetic
 from plectrum.optim._base import DENSE_BELOW, Group, RowOptimizer, Table
-from plectrum.optim._state import (
-    Params,
-    check_range,
-    state_like,
-)
+from plectrum.optim._state import Params, check_range, state_like
 from plectrum.rows import Ledger, RowParameter
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._mapped import TableFiles

@@ -125,14 +125,14 @@ class Strips:
         self.kept: list[Tensor] = []
 
     def base(self, dtype: torch.dtype) -> tuple[int, ...]:
-        """Find the addresses and strides of the whole, for kernels that read numbers of `dtype`."""
-        lie = (dtype, self.ids.data_ptr(), self.values.data_ptr())
-        found = self.where.get(lie)
+        """Return the addresses and strides of the whole, for kernels that read numbers of `dtype`."""
+        key = (dtype, self.ids.data_ptr(), self.values.data_ptr())
+        found = self.where.get(key)
         if found is None:
             values = _readable(self.values, dtype)
             self.kept.append(values)
             size, (down, across) = values.element_size(), strides_of(self.ids)
-            found = self.where[lie] = (
+            found = self.where[key] = (
                 *(self.ids.data_ptr(), down, self.ids.shape[0], 8 * across),
                 *(values.data_ptr(), values.stride(0) * size, size),
             )

@@ -24,10 +24,13 @@ _BYTES64, _BYTES128, _BYTES256, _BYTES512 = np.int64(64), np.int64(128), np.int6
 
 
 @inlined
-def ask_for(job, i):
+def ask_for(job, i, row_bytes, is_streamed):
     """Ask for the row of the i-th id of a table, which may be a bad one."""
-    at = job[TABLE] + int64_at(job[IDS])[i * job[ID_STRIDE]] * job[ROW_BYTES]
-    prefetch_row_once(at, job[ROW_BYTES])
+    at = job[TABLE] + int64_at(job[IDS])[i * job[ID_STRIDE]] * row_bytes
+    if is_streamed:  # more rows than the caches hold: leave what is in them there
+        prefetch_row_once(at, row_bytes)
+    else:
+        prefetch_row(at, row_bytes)
 
 
 @inlined
@@ -41,12 +44,9 @@ def copy_rows(job, then, out, out_stride, first, end, row_bytes, is_streamed):
     for i in range(first, end):
         ahead = i + _AHEAD
         if ahead < end:
-            if is_streamed:  # more rows than the caches hold: leave what is in them there
-                prefetch_row_once(table + ids[ahead * stride] * row_bytes, row_bytes)
-            else:
-                prefetch_row(table + ids[ahead * stride] * row_bytes, row_bytes)
+            ask_for(job, ahead, row_bytes, is_streamed)
         elif ahead - end < end - first:
-            ask_for(then, ahead - end + first)
+            ask_for(then, ahead - end + first, then[ROW_BYTES], is_streamed)
         row = ids[i * stride]
         if row < 0 or row >= n_rows:
             return False
@@ -64,7 +64,7 @@ def gather_range(jobs, n_jobs, out, out_stride, first, end, is_streamed):
     A loop over a number of bytes that the compiler knows is twice as fast as one over any number.
     """
     for i in range(first, min(first + _AHEAD, end)):
-        ask_for(int64_at(jobs), i)
+        ask_for(int64_at(jobs), i, int64_at(jobs)[ROW_BYTES], is_streamed)
     for t in range(n_jobs):
         job = int64_at(jobs + t * N_COLUMNS * 8)
         then = int64_at(jobs + min(t + 1, n_jobs - 1) * N_COLUMNS * 8)
