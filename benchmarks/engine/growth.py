@@ -74,7 +74,7 @@ def rows(asked):
             break
         ids = zipf_ids(n_rows, n_ids * 64, np.random.default_rng(0)).reshape(64, n_ids)
         slope = torch.randn(n_ids, dim)
-        layer = torch.nn.Embedding(n_rows, dim, _weight=torch.full((n_rows, dim), 0.1))
+        layer = plectrum.nn.Embedding(n_rows, dim, _weight=torch.full((n_rows, dim), 0.1))
         step = training(layer, plectrum.optim.AdamW(layer, dense_below=0), ids, slope)
         seconds = take_turns({"plectrum": step}, asked.rounds * 3, 60)
         results.append(report(f"exact AdamW, {n_rows:,} rows", seconds))

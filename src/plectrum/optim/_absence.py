@@ -82,9 +82,10 @@ def _catch_up_adam(  # noqa: PLR0917
 
     n, now = len(rows), series.now
     sums, known = series.room_for_sums(kernels.N_SUMS)
+    limit = kernels.TOLERANCE_64 if table.dtype == torch.float64 else kernels.TOLERANCE_32
     kernels.sum_up_absence(
         *(lasts, n, series.start, now, series.history[5, now - series.start], series.moments),
-        *(series.middle, series.closed, series.log_decay, series.log1, series.log2, sums, known),
+        *(series.middle, series.closed, series.log_decay, series.log1, series.log2, limit, sums, known),
     )
     arguments = array(
         "q",

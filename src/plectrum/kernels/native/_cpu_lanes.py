@@ -141,6 +141,20 @@ def total(typing_context: Any, lanes: Any) -> Any:
     return lanes.element(lanes), generate
 
 
+@intrinsic
+def any_below(typing_context: Any, lanes: Any, bound: Any, which: Any) -> Any:
+    """True when one of sixteen numbers is smaller than its bound, where `which` is not zero."""
+
+    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
+        value, limit, chosen = arguments
+        is_below = builder.fcmp_ordered("<", value, limit)
+        is_chosen = builder.fcmp_unordered("!=", chosen, ir.Constant(chosen.type, None))
+        found = builder.bitcast(builder.and_(is_below, is_chosen), _I16)
+        return builder.icmp_unsigned("!=", found, _I16(0))
+
+    return types.boolean(lanes, lanes, lanes), generate
+
+
 def _widen(builder: Any, like: Any, value: Any, kind: Any) -> Any:
     """Numbers as they lay in memory -> numbers to compute with."""
     if like.dtype == _BFLOAT16:

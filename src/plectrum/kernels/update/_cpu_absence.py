@@ -9,7 +9,16 @@ import numba
 import numpy as np
 
 from plectrum.kernels.native._cpu_compile import compiled, compiled_body, inlined
-from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, root, spread, store, store_at_random
+from plectrum.kernels.native._cpu_lanes import (
+    POINTERS,
+    WIDTH,
+    any_below,
+    load,
+    root,
+    spread,
+    store,
+    store_at_random,
+)
 from plectrum.kernels.native._cpu_memory import (
     float64_at,
     int32_at,
@@ -21,12 +30,13 @@ from plectrum.kernels.native._cpu_memory import (
 )
 
 _AHEAD = 12
+_FEW = np.int64(8)  # rows; what is asked for while as many are moved
 _AHEAD_OF_LAST = 32  # one number a row, and nothing to do meanwhile
 _DIM64, _NONE = np.int64(64), np.int64(0)  # no literals: Numba would compile for each
 N_TERMS = 6
 TOLERANCE_32, TOLERANCE_64 = 1e-7, 1e-11  # as `torch_ops.TOLERANCE`
 # columns of `sums`, one row per last step: M_0 .. M_5 and then
-DECAY, SHRINK1, SHRINK2, MIDDLE, REST = 6, 7, 8, 9, 10
+DECAY, SHRINK1, SHRINK2, MIDDLE, LEAST = 6, 7, 8, 9, 10
 N_SUMS = 11
 
 
@@ -43,11 +53,11 @@ def rows_behind(ids_at, stride, n, last_at, n_rows, now, rows, lasts):
         if i + _AHEAD_OF_LAST < n:
             prefetch(last_at + 4 * ids[(i + _AHEAD_OF_LAST) * stride])
         row = ids[i * stride]
-        if 0 <= row < n_rows and last[row] < now:
-            rows[count] = row
-            lasts[count] = last[row]
-            last[row] = now
-            count += 1
+        if 0 <= row < n_rows:
+            then = last[row]
+            rows[count], lasts[count] = row, then  # and written over, unless it is behind: to ask costs more
+            last[row] = max(then, now)
+            count += then < now
     return count
 
 
@@ -67,9 +77,12 @@ def all_rows_behind(last_at, first, end, now, rows, lasts):
 
 @compiled()
 def sum_up_absence(
-    lasts, count, start, now, eps, moments, middle, closed, log_decay, log1, log2, sums, known
+    lasts, count, start, now, eps, moments, middle, closed, log_decay, log1, log2, limit, sums, known
 ):
-    """Write to `sums` what absence since each of `lasts` comes to; `known[s]` says at which step."""
+    """Write to `sums` what absence since each of `lasts` comes to; `known[s]` says at which step.
+
+    `LEAST` is the smallest v that the series serves: what it leaves out, M_6 z^6, must not exceed `limit` M_0.
+    """
     t = now - start
     for i in range(count):
         s = lasts[i] - start
@@ -83,7 +96,10 @@ def sum_up_absence(
         sums[s, SHRINK1] = math.exp(log1[t] - log1[s])
         sums[s, SHRINK2] = math.exp(log2[t] - log2[s])
         sums[s, MIDDLE] = eps * middle[s]
-        sums[s, REST] = abs(moments[N_TERMS, s] / moments[0, s]) if moments[0, s] > 0 else 0.0
+        left_out = abs(moments[N_TERMS, s] / moments[0, s]) if moments[0, s] > 0 else 0.0
+        sums[s, LEAST] = 0.0
+        if left_out > limit:
+            sums[s, LEAST] = (eps * middle[s] * ((left_out / limit) ** (1 / 6) - 1)) ** 2
 
 
 @inlined
@@ -116,32 +132,37 @@ def catch_up_lanes(at, k, n, like, numbers, h, shrinks, is_replayed, s, now, pas
     """Bring `n` numbers of a row, from the k-th on, and their moments to the present."""
     w_at, m_at, v_at = at[0] + k * like.itemsize, at[1] + k * numbers.itemsize, at[2] + k * numbers.itemsize
     w, m, v = load(w_at, n, like), load(m_at, n, numbers), load(v_at, n, numbers)
-    if is_replayed:
-        w = replay(w, m, v, s, now, past)
-    else:
-        w = closed_form(w, m, v, h)
+    w = replay(w, m, v, s, now, past) if is_replayed else closed_form(w, m, v, h)
     store_at_random(w_at, n, like, w, key + k)
     store(m_at, n, numbers, shrinks[0] * m)
     store(v_at, n, numbers, shrinks[1] * v)
 
 
 @inlined
-def needs_replay(at, dim, numbers, middle, left_out, limit):
-    """True for a row that the series serves badly: that hangs on its smallest v that moves it."""
-    m, v, one = pointer_like(at[1], numbers), pointer_like(at[2], numbers), numbers.dtype.type(1)
-    least = one
-    for j in range(dim):
-        here = v[j] if m[j] != 0 else one
-        least = here if here < least else least
-    z = middle / (math.sqrt(least) + middle)
-    return left_out * (z * z * z * z * z * z) > limit
+def catch_up_moving_row(at, dim, like, numbers, h, shrinks, is_replayed, s, now, past, key):
+    """Bring one row that has moments to the present; `is_replayed` is a constant, so that no registers are
+    kept for the other way."""
+    whole = dim // WIDTH * WIDTH
+    for k in range(_NONE, whole, WIDTH):
+        catch_up_lanes(at, k, WIDTH, like, numbers, h, shrinks, is_replayed, s, now, past, key)
+    if whole < dim:
+        catch_up_lanes(at, whole, dim - whole, like, numbers, h, shrinks, is_replayed, s, now, past, key)
 
 
 @inlined
-def catch_up_adam_row(at, dim, s, is_new, now, like, sums, limit, past, key):
+def needs_replay(at, dim, numbers, least):
+    """True for a row that the series serves badly: one whose v, where it moves, is below `least`."""
+    bound, found = spread(least), False
+    for k in range(_NONE, dim, WIDTH):
+        n, place = min(WIDTH, dim - k), k * numbers.itemsize
+        found |= any_below(load(at[2] + place, n, numbers), bound, load(at[1] + place, n, numbers))
+    return found
+
+
+@inlined
+def catch_up_adam_row(at, dim, s, is_new, now, like, sums, past, key):
     """Bring one row to the present."""
     known = pointer_like(sums.ctypes.data + s * N_SUMS * sums.itemsize, sums)
-    whole = dim // WIDTH * WIDTH
     if is_new:  # it never took a step: its moments are zero
         decay = spread(known[DECAY])
         for k in range(_NONE, dim, WIDTH):
@@ -153,11 +174,10 @@ def catch_up_adam_row(at, dim, s, is_new, now, like, sums, limit, past, key):
         *(spread(known[1]), spread(known[2]), spread(known[3]), spread(known[4]), spread(known[5])),
     )
     shrinks = spread(known[SHRINK1]), spread(known[SHRINK2])
-    is_replayed = known[REST] > limit and needs_replay(at, dim, sums, known[MIDDLE], known[REST], limit)
-    for k in range(_NONE, whole, WIDTH):
-        catch_up_lanes(at, k, WIDTH, like, sums, h, shrinks, is_replayed, s, now, past, key)
-    if whole < dim:
-        catch_up_lanes(at, whole, dim - whole, like, sums, h, shrinks, is_replayed, s, now, past, key)
+    if known[LEAST] > 0 and needs_replay(at, dim, sums, known[LEAST]):
+        catch_up_moving_row(at, dim, like, sums, h, shrinks, True, s, now, past, key)
+    else:
+        catch_up_moving_row(at, dim, like, sums, h, shrinks, False, s, now, past, key)
 
 
 # arguments of a body of `catch_up_adam`
@@ -166,25 +186,37 @@ SUMS, N_KEPT, HISTORY, CLOSED, LOG_DECAY, CHANCE = range(11, 17)
 
 
 @inlined
-def catch_up_adam_rows(a, first, end, dim, like, sums, limit):
-    """Bring the rows in [first, end) to the present."""
-    rows, lasts, start, now = int64_at(a[ROWS]), int64_at(a[LASTS]), a[START], a[NOW] - a[START]
-    past = (float64_at(a[HISTORY]), int64_at(a[CLOSED]), float64_at(a[LOG_DECAY]), a[N_KEPT], sums)
-    row_bytes, state_bytes = dim * like.itemsize, dim * sums.itemsize
-    for i in range(first, end):
-        if i + _AHEAD < end:
-            ahead = rows[i + _AHEAD]
-            prefetch_row_to_write(a[TABLE] + ahead * row_bytes, row_bytes)
-            prefetch_row_to_write(a[MEAN] + ahead * state_bytes, state_bytes)
-            prefetch_row_to_write(a[SQUARE] + ahead * state_bytes, state_bytes)
-        row = rows[i]
-        at = (a[TABLE] + row * row_bytes, a[MEAN] + row * state_bytes, a[SQUARE] + row * state_bytes)
-        key = a[CHANCE] + row * dim
-        catch_up_adam_row(at, dim, lasts[i] - start, lasts[i] == 0, now, like, sums, limit, past, key)
+def ask_for_adam_row(a, row, row_bytes, state_bytes):
+    """Ask for a row and its moments, in order to write them."""
+    prefetch_row_to_write(a[TABLE] + row * row_bytes, row_bytes)
+    prefetch_row_to_write(a[MEAN] + row * state_bytes, state_bytes)
+    prefetch_row_to_write(a[SQUARE] + row * state_bytes, state_bytes)
 
 
 @inlined
-def catch_up_adam_in_turns(arguments, like, sums, limit):
+def catch_up_adam_rows(a, first, end, dim, like, sums):
+    """Bring the rows in [first, end) to the present, a few at a time, the next few having been asked for.
+
+    In a large table each row is on another page, whose address has to be found: many at once, if nothing
+    stands between the questions.
+    """
+    rows, lasts, start, now = int64_at(a[ROWS]), int64_at(a[LASTS]), a[START], a[NOW] - a[START]
+    past = (float64_at(a[HISTORY]), int64_at(a[CLOSED]), float64_at(a[LOG_DECAY]), a[N_KEPT], sums)
+    row_bytes, state_bytes = dim * like.itemsize, dim * sums.itemsize
+    for i in range(first, min(first + _FEW, end)):
+        ask_for_adam_row(a, rows[i], row_bytes, state_bytes)
+    for few in range(first, end, _FEW):
+        for i in range(few + _FEW, min(few + 2 * _FEW, end)):
+            ask_for_adam_row(a, rows[i], row_bytes, state_bytes)
+        for i in range(few, min(few + _FEW, end)):
+            row = rows[i]
+            at = (a[TABLE] + row * row_bytes, a[MEAN] + row * state_bytes, a[SQUARE] + row * state_bytes)
+            key = a[CHANCE] + row * dim
+            catch_up_adam_row(at, dim, lasts[i] - start, lasts[i] == 0, now, like, sums, past, key)
+
+
+@inlined
+def catch_up_adam_in_turns(arguments, like, sums):
     """Bring `N_EACH` rows in turn to the present, until none is left."""
     a = int64_at(arguments)
     while True:
@@ -193,21 +225,20 @@ def catch_up_adam_in_turns(arguments, like, sums, limit):
             return
         end = min(first + a[N_EACH], a[N_BEHIND])
         if a[DIM] == _DIM64:
-            catch_up_adam_rows(a, first, end, _DIM64, like, sums, limit)
+            catch_up_adam_rows(a, first, end, _DIM64, like, sums)
         else:
-            catch_up_adam_rows(a, first, end, a[DIM], like, sums, limit)
+            catch_up_adam_rows(a, first, end, a[DIM], like, sums)
 
 
 @cache
 def catch_up_adam(dtype: str) -> compiled_body:
     """Return the compiled catching up under Adam of the rows of a table of this dtype."""
     table_at, numbers_at = POINTERS[dtype]
-    limit = np.float64(TOLERANCE_64) if dtype == "float64" else np.float32(TOLERANCE_32)
 
     def body(arguments):
         at = int64_at(arguments)[SUMS]
         sums = numba.carray(numbers_at(at), (1,))
-        catch_up_adam_in_turns(arguments, numba.carray(table_at(at), (1,)), sums, limit)
+        catch_up_adam_in_turns(arguments, numba.carray(table_at(at), (1,)), sums)
 
     body.__qualname__ = f"catch_up_adam_{dtype}"
     return compiled_body(body)
