@@ -9,7 +9,6 @@ from plectrum.kernels.native._cpu_memory import (
     copy_row,
     int64_at,
     prefetch_row,
-    prefetch_row_once,
     stream_row,
     take_turn,
 )
@@ -24,13 +23,9 @@ _BYTES64, _BYTES128, _BYTES256, _BYTES512 = np.int64(64), np.int64(128), np.int6
 
 
 @inlined
-def ask_for(job, i, row_bytes, is_streamed):
+def ask_for(job, i, row_bytes):
     """Ask for the row of the i-th id of a table, which may be a bad one."""
-    at = job[TABLE] + int64_at(job[IDS])[i * job[ID_STRIDE]] * row_bytes
-    if is_streamed:  # more rows than the caches hold: leave what is in them there
-        prefetch_row_once(at, row_bytes)
-    else:
-        prefetch_row(at, row_bytes)
+    prefetch_row(job[TABLE] + int64_at(job[IDS])[i * job[ID_STRIDE]] * row_bytes, row_bytes)
 
 
 @inlined
@@ -44,9 +39,9 @@ def copy_rows(job, then, out, out_stride, first, end, row_bytes, is_streamed):
     for i in range(first, end):
         ahead = i + _AHEAD
         if ahead < end:
-            ask_for(job, ahead, row_bytes, is_streamed)
+            ask_for(job, ahead, row_bytes)
         elif ahead - end < end - first:
-            ask_for(then, ahead - end + first, then[ROW_BYTES], is_streamed)
+            ask_for(then, ahead - end + first, then[ROW_BYTES])
         row = ids[i * stride]
         if row < 0 or row >= n_rows:
             return False
@@ -64,7 +59,7 @@ def gather_range(jobs, n_jobs, out, out_stride, first, end, is_streamed):
     A loop over a number of bytes that the compiler knows is twice as fast as one over any number.
     """
     for i in range(first, min(first + _AHEAD, end)):
-        ask_for(int64_at(jobs), i, int64_at(jobs)[ROW_BYTES], is_streamed)
+        ask_for(int64_at(jobs), i, int64_at(jobs)[ROW_BYTES])
     for t in range(n_jobs):
         job = int64_at(jobs + t * N_COLUMNS * 8)
         then = int64_at(jobs + min(t + 1, n_jobs - 1) * N_COLUMNS * 8)

@@ -81,7 +81,7 @@ def sum_up_absence(
 ):
     """Write to `sums` what absence since each of `lasts` comes to; `known[s]` says at which step.
 
-    `LEAST` is the smallest v that the series serves: what it leaves out, M_6 z^6, must not exceed `limit` M_0.
+    `LEAST` is the smallest v that the series serves: M_6 z^6, left out, must not exceed `limit` M_0.
     """
     t = now - start
     for i in range(count):

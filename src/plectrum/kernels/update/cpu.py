@@ -21,7 +21,6 @@ from plectrum.kernels.native._cpu_memory import (
     int64_at,
     pointer_like,
     prefetch_row,
-    prefetch_row_once,
     prefetch_row_to_write,
     take_turn,
 )
@@ -135,16 +134,12 @@ def add_up_row(gradients, keys, i, after, dim, like, numbers, to):
 
 
 @inlined
-def ask_for_row(states_of, job, row, dim, like, numbers, is_streamed):
+def ask_for_row(states_of, job, row, dim, like, numbers):
     """Ask for a row and its states, in order to write them."""
     row_bytes, (first, second) = dim * like.itemsize, states_of(dim, numbers)
     prefetch_row_to_write(job[TABLE] + row * row_bytes, row_bytes)
-    if is_streamed:
-        prefetch_row_once(job[STATE1] + row * first, first)
-        prefetch_row_once(job[STATE2] + row * second, second)
-    else:
-        prefetch_row_to_write(job[STATE1] + row * first, first)
-        prefetch_row_to_write(job[STATE2] + row * second, second)
+    prefetch_row_to_write(job[STATE1] + row * first, first)
+    prefetch_row_to_write(job[STATE2] + row * second, second)
 
 
 @inlined
@@ -166,7 +161,7 @@ def sum_up(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, rows, gr
             after += 1
         rows[count] = row
         if count < _AHEAD:  # the first to be stepped on
-            ask_for_row(states_of, job, row, dim, like, numbers, False)
+            ask_for_row(states_of, job, row, dim, like, numbers)
         if as_it_is and after == i + 1:
             gradients[count], _ = gradient_at(gradient, keys[i], numbers)
         else:
@@ -178,26 +173,22 @@ def sum_up(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, rows, gr
 
 
 @inlined
-def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers, sums, may_stream):
+def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers, may_stream):
     """Step on n rows by their gradients; nothing here depends on what the rows are, so that reads overlap.
 
-    Where `may_stream`, states of rows that occur once pass by the caches: their turn comes again much later.
+    Where `may_stream`, states are written past the caches: their turn comes again much later.
     """
     row_bytes, g_bytes = dim * like.itemsize, dim * numbers.itemsize
     table, state1, state2, chance = job[TABLE], job[STATE1], job[STATE2], job[CHANCE]
     first, second = states_of(dim, numbers)
     is_streamed = may_stream and (state1 | state2 | first | second) & 63 == 0
-    end_of_sums = sums + n * g_bytes
     for k in range(n):
         if k + _AHEAD < n:
-            ahead = gradients[k + _AHEAD]
-            once = is_streamed and (ahead < sums or ahead >= end_of_sums)
-            ask_for_row(states_of, job, rows[k + _AHEAD], dim, like, numbers, once)
-            prefetch_row(ahead, g_bytes)
+            ask_for_row(states_of, job, rows[k + _AHEAD], dim, like, numbers)
+            prefetch_row(gradients[k + _AHEAD], g_bytes)
         row = rows[k]
         where = (table + row * row_bytes, state1 + row * first, state2 + row * second, gradients[k])
-        once = is_streamed and (gradients[k] < sums or gradients[k] >= end_of_sums)
-        step(where, dim, like, numbers, chance + row * dim, once)
+        step(where, dim, like, numbers, chance + row * dim, is_streamed)
     if job[LAST]:
         last = int32_at(job[LAST])
         for k in range(n):
@@ -210,7 +201,7 @@ def update_rows(step, states_of, job, dim, keys, n_keys, like, numbers, rows, gr
     at_once, i = min(_BLOCK, max(_BLOCK_BYTES // (dim * numbers.itemsize), 1)), _NONE
     while i < n_keys:
         n, i = sum_up(states_of, job, dim, keys, i, n_keys, at_once, like, numbers, rows, gradients, sums)
-        step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers, sums, may_stream)
+        step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers, may_stream)
 
 
 # arguments of a body of `update_tables`
