@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from plectrum.kernels._desks import put_back, take_desk
 from plectrum.kernels._team import Body, run_in_team
 from plectrum.kernels.update import torch_ops
 from plectrum.kernels.update._series import AdamSeries, LinearSeries
 from plectrum.rows import Ledger
-from plectrum.rows._behind import name_of
+from plectrum.rows._behind import Wanted, is_compiled, name_of, take_rows_behind
 
 Group = dict[str, Any]
 ALONE_BELOW = 2**15  # numbers; a second thread costs more than it saves on fewer
@@ -60,47 +61,66 @@ def use_compiled_sums(series: AdamSeries) -> None:
 
 
 @torch.no_grad()
-def catch_up(ledger: Ledger, table: Tensor, rows: Any, lasts: Any) -> None:
-    """Bring distinct rows to the present: arrays by compiled kernels, tensors by torch."""
+def catch_up(ledger: Ledger, table: Tensor, wanted: Wanted, last: Tensor) -> None:
+    """Bring the rows wanted to the present: by compiled kernels where they serve, else by torch."""
     series, state, table = ledger.series, ledger.state, table.data
-    if not len(rows) or not table.shape[1]:
+    assert series is not None
+    can_move = table.shape[1] > 0
+    if isinstance(series, AdamSeries):
+        can_move = can_move and "exp_avg" in state  # not before the first step
+        if can_move and is_compiled(table) and (isinstance(wanted, range) or wanted.is_cpu):
+            _catch_up_adam(table, state["exp_avg"], state["exp_avg_sq"], wanted, last, series)
+            return
+    rows, lasts = take_rows_behind(table, wanted, last, series.now)
+    if not len(rows) or not can_move:
         return
     if isinstance(series, AdamSeries):
-        if not state:  # before the first step
-            return
-        adam = _catch_up_adam if isinstance(rows, np.ndarray) else torch_ops.catch_up_adam
-        adam(table, state["exp_avg"], state["exp_avg_sq"], rows, lasts, series)
+        torch_ops.catch_up_adam(table, state["exp_avg"], state["exp_avg_sq"], rows, lasts, series)
     elif isinstance(series, LinearSeries):
         sgd = _catch_up_sgd if isinstance(rows, np.ndarray) else torch_ops.catch_up_sgd
         sgd(table, state.get("momentum_buffer"), rows, lasts, series)
 
 
 def _catch_up_adam(  # noqa: PLR0917
-    table: Tensor, m: Tensor, v: Tensor, rows: Any, lasts: Any, series: AdamSeries
+    table: Tensor, m: Tensor, v: Tensor, wanted: Wanted, last: Tensor, series: AdamSeries
 ) -> None:
+    """Find the rows that are behind and move them, in one call: every thread those of its part."""
     from plectrum.kernels.update import _cpu_absence as kernels
 
-    n, now = len(rows), series.now
-    sums, known = series.room_for_sums(kernels.N_SUMS)
-    limit = kernels.TOLERANCE_64 if table.dtype == torch.float64 else kernels.TOLERANCE_32
-    kernels.sum_up_absence(
-        *(lasts, n, series.start, now, series.history[5, now - series.start], series.moments),
-        *(series.middle, series.closed, series.log_decay, series.log1, series.log2, limit, sums, known),
-    )
+    n_rows, dim = table.shape
+    if isinstance(wanted, range):
+        ids, where = None, (0, 0, wanted.start, len(wanted))
+    else:
+        ids = wanted.reshape(-1).long()
+        where = (ids.data_ptr(), ids.stride(0), 0, len(ids))
+    n_wanted = where[-1]
+    n_threads = torch.get_num_threads() if n_wanted * dim >= ALONE_BELOW else 1
+    n_parts = 1
+    while n_parts < n_threads:
+        n_parts *= 2
+    sums, known = series.room_for_sums(kernels.N_SUMS, n_threads)
+    n_bytes = kernels.desk_bytes(n_wanted)
+    desk = take_desk(n_threads * n_bytes)
     arguments = array(
         "q",
         (
-            *(0, rows.ctypes.data, lasts.ctypes.data, n, 0, table.data_ptr(), m.data_ptr(), v.data_ptr()),
-            *(table.shape[1], series.start, now, sums.ctypes.data, len(series.closed)),
-            *(series.history.ctypes.data, series.closed.ctypes.data, series.log_decay.ctypes.data),
-            chance_for(table.dtype),
+            *(0, 0, n_parts, *where, last.data_ptr(), n_rows),
+            *(table.data_ptr(), m.data_ptr(), v.data_ptr(), dim, series.start, series.now),
+            *(chance_for(table.dtype), desk.address, n_bytes),
+            *(sums.ctypes.data, known.ctypes.data, len(series.closed)),
+            *(series.history.ctypes.data, series.moments.ctypes.data, series.middle.ctypes.data),
+            *(series.closed.ctypes.data, series.log_decay.ctypes.data),
+            *(series.log1.ctypes.data, series.log2.ctypes.data),
         ),
     )
-    _run(kernels.catch_up_adam(name_of(table.dtype)), arguments)
+    try:
+        run_in_team(kernels.catch_up_adam(name_of(table.dtype)), arguments, n_threads)
+    finally:
+        put_back(desk)
 
 
 def _catch_up_sgd(table: Tensor, buffer: Tensor | None, rows: Any, lasts: Any, series: LinearSeries) -> None:
-    from plectrum.kernels.update import _cpu_absence as kernels
+    from plectrum.kernels.update import _cpu_absence_sgd as kernels
 
     n, dim = len(rows), table.shape[1]
     kind = np.float64 if table.dtype == torch.float64 else np.float32
@@ -121,7 +141,7 @@ def chance_for(dtype: torch.dtype) -> int:
 
 def _run(body: Body, arguments: array[int]) -> None:
     """Share the rows out among the threads; one thread where more are not worth waking."""
-    from plectrum.kernels.update import _cpu_absence as kernels
+    from plectrum.kernels.update import _cpu_absence_sgd as kernels
 
     n = arguments[kernels.N_BEHIND]
     n_threads = torch.get_num_threads() if n * arguments[kernels.DIM] >= ALONE_BELOW else 1

@@ -8,11 +8,11 @@ from functools import cache
 from types import ModuleType
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from plectrum.errors import RowOutOfRangeError
+from plectrum.kernels._desks import put_back, take_desk
 from plectrum.kernels._team import run_in_team
 from plectrum.kernels.update._step import Step
 from plectrum.optim._absence import ALONE_BELOW, chance_for
@@ -124,7 +124,7 @@ def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
     kernels, job_array, numbers = _kernels(), array("q", jobs), _numbers(step, dtype)
     n_bytes = kernels.desk_bytes(n_most, dim_most, numbers.itemsize)
     body = kernels.update_tables(_kernel_of(step), name_of(dtype))
-    desk = _take_desk(n_threads * n_bytes)
+    desk = take_desk(n_threads * n_bytes)
     arguments = array(
         "q",
         (
@@ -135,7 +135,7 @@ def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
     try:
         run_in_team(body, arguments, n_threads)
     finally:
-        _desks.append(desk)
+        put_back(desk)
     bad = arguments[kernels.BAD]
     return taken[bad] if bad >= 0 else None
 
@@ -146,26 +146,6 @@ def _kernels() -> ModuleType:
     from plectrum.kernels.update import cpu
 
     return cpu
-
-
-class _Desk:
-    """Memory to work with; it is kept, because the first touch of new memory costs much."""
-
-    def __init__(self, n_bytes: int) -> None:
-        self.memory = np.empty(n_bytes, np.uint8)
-        self.address: int = self.memory.ctypes.data
-
-
-_desks: list[_Desk] = []
-
-
-def _take_desk(n_bytes: int) -> _Desk:
-    """Return one that nobody else has; put it back into `_desks` afterwards."""
-    try:
-        desk = _desks.pop()
-    except IndexError:
-        return _Desk(n_bytes)
-    return desk if len(desk.memory) >= n_bytes else _Desk(n_bytes)
 
 
 def _bad_ids(w: Work) -> RowOutOfRangeError:

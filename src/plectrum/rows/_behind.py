@@ -9,6 +9,7 @@ from torch import Tensor
 
 from plectrum.kernels.dispatch import choose
 
+Wanted = Tensor | range  # ids, or all rows of a range
 Rows = Any  # int64 arrays where the compiled kernels take them on, tensors elsewhere
 
 
@@ -26,19 +27,21 @@ def name_of(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def take_rows_behind(table: Tensor, ids: Tensor, last: Tensor, now: int) -> tuple[Rows, Rows]:
-    """Return the distinct rows among `ids` that are behind `now`, and their last steps.
+def take_rows_behind(table: Tensor, wanted: Wanted, last: Tensor, now: int) -> tuple[Rows, Rows]:
+    """Return the distinct rows among those wanted that are behind `now`, and their last steps.
 
     They are marked as up to date in `last`: the caller moves them. Ids outside the table are passed over.
     """
-    flat = ids.reshape(-1)
+    if isinstance(wanted, range):
+        return _take_from(table, wanted, last, now)
+    flat = wanted.reshape(-1)
     if is_compiled(table) and flat.device.type == "cpu":
-        from plectrum.kernels.update import _cpu_absence
+        from plectrum.kernels.update import _cpu_absence_sgd as kernels
 
         flat = flat.long()
         n = flat.shape[0]
         rows, lasts = np.empty(n, np.int64), np.empty(n, np.int64)
-        count = _cpu_absence.rows_behind(
+        count = kernels.rows_behind(
             *(flat.data_ptr(), flat.stride(0), n, last.data_ptr(), last.shape[0], now, rows, lasts)
         )
         return rows[:count], lasts[:count]
@@ -49,13 +52,13 @@ def take_rows_behind(table: Tensor, ids: Tensor, last: Tensor, now: int) -> tupl
     return found, lasts_found
 
 
-def take_all_rows_behind(table: Tensor, first: int, end: int, last: Tensor, now: int) -> tuple[Rows, Rows]:
-    """Return the rows in [first, end) that are behind `now`, and their last steps, as `take_rows_behind`."""
+def _take_from(table: Tensor, wanted: range, last: Tensor, now: int) -> tuple[Rows, Rows]:
+    first, end = wanted.start, wanted.stop
     if is_compiled(table):
-        from plectrum.kernels.update import _cpu_absence
+        from plectrum.kernels.update import _cpu_absence_sgd as kernels
 
         rows, lasts = np.empty(end - first, np.int64), np.empty(end - first, np.int64)
-        count = _cpu_absence.all_rows_behind(last.data_ptr(), first, end, now, rows, lasts)
+        count = kernels.all_rows_behind(last.data_ptr(), first, end, now, rows, lasts)
         return rows[:count], lasts[:count]
     found = (last[first:end] < now).nonzero()[:, 0] + first
     lasts_found = last[found]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from plectrum.errors import OptimizerError
 from plectrum.kernels._pages import use_large_pages
-from plectrum.rows._behind import Rows, take_all_rows_behind, take_rows_behind
+from plectrum.rows._behind import Wanted
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._mapped import TableFiles, files_of
 from plectrum.rows._place import Place, place_of
@@ -37,9 +37,12 @@ class Series(Protocol):
 
 
 class CatchUp(Protocol):
-    """How an optimizer moves rows that were absent: bring these distinct rows from `last` to the present."""
+    """How an optimizer moves rows that were absent: bring those wanted from their last steps to the present.
 
-    def __call__(self, ledger: Ledger, table: Tensor, rows: Rows, lasts: Rows) -> None: ...
+    And note it in `last`. Ids outside the table are passed over.
+    """
+
+    def __call__(self, ledger: Ledger, table: Tensor, wanted: Wanted, last: Tensor) -> None: ...
 
 
 class Ledger:
@@ -126,7 +129,7 @@ class Ledger:
         self.check(table)
         if not self.is_behind or not ids.numel() or self._has_just_seen(ids):
             return
-        self._catch_up(self, table, *take_rows_behind(table, ids, self._last_of(table), self._now))
+        self._catch_up(self, table, ids, self._last_of(table))
         self._seen = None if ids.is_inference() else (ids, ids._version, self._now)
 
     def _has_just_seen(self, ids: Tensor) -> bool:
@@ -154,8 +157,7 @@ class Ledger:
         last, n_rows = self._last_of(table), table.shape[0]
         at_once = max(1, 2**22 // max(table.shape[1], 1))
         for first in range(0, n_rows, at_once):
-            end = min(first + at_once, n_rows)
-            self._catch_up(self, table, *take_all_rows_behind(table, first, end, last, self._now))
+            self._catch_up(self, table, range(first, min(first + at_once, n_rows)), last)
         self._complete_at = self._now
 
     def place_of(self, table: Tensor) -> Place:
@@ -231,7 +233,7 @@ class Ledger:
         return last
 
 
-def _stand_still(ledger: Ledger, table: Tensor, rows: Rows, lasts: Rows) -> None:
+def _stand_still(ledger: Ledger, table: Tensor, wanted: Wanted, last: Tensor) -> None:
     """Move nothing."""
 
 

@@ -1,4 +1,5 @@
-"""Absent rows on the CPU: which are behind, and the closed forms that bring them up to date."""
+"""Absent rows on the CPU under Adam and AdamW: which are behind, and the closed form that brings them up to
+date; see `_series`."""
 
 # mypy: ignore-errors
 # Numba types these functions; the tests hold them to the reference.
@@ -29,7 +30,7 @@ from plectrum.kernels.native._cpu_memory import (
     take_turn,
 )
 
-_AHEAD = 12
+_NEVER_BEHIND = np.int64(2**31 - 1)
 _FEW = np.int64(8)  # rows; what is asked for while as many are moved
 _AHEAD_OF_LAST = 32  # one number a row, and nothing to do meanwhile
 _DIM64, _NONE = np.int64(64), np.int64(0)  # no literals: Numba would compile for each
@@ -38,68 +39,6 @@ TOLERANCE_32, TOLERANCE_64 = 1e-7, 1e-11  # as `torch_ops.TOLERANCE`
 # columns of `sums`, one row per last step: M_0 .. M_5 and then
 DECAY, SHRINK1, SHRINK2, MIDDLE, LEAST = 6, 7, 8, 9, 10
 N_SUMS = 11
-
-
-@compiled()
-def rows_behind(ids_at, stride, n, last_at, n_rows, now, rows, lasts):
-    """Write to `rows` the distinct rows behind `now`, to `lasts` their last steps; return how many.
-
-    Marks them as up to date, which is what makes them distinct: the caller must move them.
-    """
-    ids = numba.carray(int64_at(ids_at), (n * stride,))
-    last = numba.carray(int32_at(last_at), (n_rows,))
-    count = 0
-    for i in range(n):
-        if i + _AHEAD_OF_LAST < n:
-            prefetch(last_at + 4 * ids[(i + _AHEAD_OF_LAST) * stride])
-        row = ids[i * stride]
-        if 0 <= row < n_rows:
-            then = last[row]
-            rows[count], lasts[count] = row, then  # and written over, unless it is behind: to ask costs more
-            last[row] = max(then, now)
-            count += then < now
-    return count
-
-
-@compiled()
-def all_rows_behind(last_at, first, end, now, rows, lasts):
-    """As `rows_behind`, for the rows in [first, end)."""
-    last = numba.carray(int32_at(last_at), (end,))
-    count = 0
-    for row in range(first, end):
-        if last[row] < now:
-            rows[count] = row
-            lasts[count] = last[row]
-            last[row] = now
-            count += 1
-    return count
-
-
-@compiled()
-def sum_up_absence(
-    lasts, count, start, now, eps, moments, middle, closed, log_decay, log1, log2, limit, sums, known
-):
-    """Write to `sums` what absence since each of `lasts` comes to; `known[s]` says at which step.
-
-    `LEAST` is the smallest v that the series serves: M_6 z^6, left out, must not exceed `limit` M_0.
-    """
-    t = now - start
-    for i in range(count):
-        s = lasts[i] - start
-        if known[s] == now:
-            continue
-        known[s] = now
-        after = math.exp(log_decay[t] - log_decay[closed[s]])
-        for j in range(N_TERMS):
-            sums[s, j] = moments[j, s] * after
-        sums[s, DECAY] = math.exp(log_decay[t] - log_decay[s])
-        sums[s, SHRINK1] = math.exp(log1[t] - log1[s])
-        sums[s, SHRINK2] = math.exp(log2[t] - log2[s])
-        sums[s, MIDDLE] = eps * middle[s]
-        left_out = abs(moments[N_TERMS, s] / moments[0, s]) if moments[0, s] > 0 else 0.0
-        sums[s, LEAST] = 0.0
-        if left_out > limit:
-            sums[s, LEAST] = (eps * middle[s] * ((left_out / limit) ** (1 / 6) - 1)) ** 2
 
 
 @inlined
@@ -160,9 +99,8 @@ def needs_replay(at, dim, numbers, least):
 
 
 @inlined
-def catch_up_adam_row(at, dim, s, is_new, now, like, sums, past, key):
-    """Bring one row to the present."""
-    known = pointer_like(sums.ctypes.data + s * N_SUMS * sums.itemsize, sums)
+def catch_up_adam_row(at, dim, s, is_new, now, like, numbers, known, past, key):
+    """Bring one row to the present; `known` is what its absence comes to."""
     if is_new:  # it never took a step: its moments are zero
         decay = spread(known[DECAY])
         for k in range(_NONE, dim, WIDTH):
@@ -170,19 +108,87 @@ def catch_up_adam_row(at, dim, s, is_new, now, like, sums, past, key):
             store_at_random(place, n, like, decay * load(place, n, like), key + k)
         return
     h = (
-        *(spread(known[DECAY]), spread(known[MIDDLE]), spread(sums.dtype.type(1)), spread(known[0])),
+        *(spread(known[DECAY]), spread(known[MIDDLE]), spread(numbers.dtype.type(1)), spread(known[0])),
         *(spread(known[1]), spread(known[2]), spread(known[3]), spread(known[4]), spread(known[5])),
     )
     shrinks = spread(known[SHRINK1]), spread(known[SHRINK2])
-    if known[LEAST] > 0 and needs_replay(at, dim, sums, known[LEAST]):
-        catch_up_moving_row(at, dim, like, sums, h, shrinks, True, s, now, past, key)
+    if known[LEAST] > 0 and needs_replay(at, dim, numbers, known[LEAST]):
+        catch_up_moving_row(at, dim, like, numbers, h, shrinks, True, s, now, past, key)
     else:
-        catch_up_moving_row(at, dim, like, sums, h, shrinks, False, s, now, past, key)
+        catch_up_moving_row(at, dim, like, numbers, h, shrinks, False, s, now, past, key)
 
 
 # arguments of a body of `catch_up_adam`
-TURN, ROWS, LASTS, N_BEHIND, N_EACH, TABLE, MEAN, SQUARE, DIM, START, NOW = range(11)
-SUMS, N_KEPT, HISTORY, CLOSED, LOG_DECAY, CHANCE = range(11, 17)
+TURN, SEAT, N_PARTS, IDS, ID_STRIDE, FIRST, N_WANTED, LAST, N_ROWS = range(9)  # IDS 0: the rows from FIRST on
+TABLE, MEAN, SQUARE, DIM, START, NOW, CHANCE, DESKS, DESK_BYTES = range(9, 18)
+SUMS, KNOWN, N_KEPT, HISTORY, MOMENTS, MIDDLES, CLOSED, LOG_DECAY, LOG1, LOG2 = range(18, 28)
+
+
+def desk_bytes(n_wanted: int) -> int:
+    """Return how many bytes each thread needs to work with."""
+    return 64 + -(-16 * n_wanted // 64) * 64
+
+
+@inlined
+def find_behind(a, part, nowhere, rows, lasts):
+    """Write a part's distinct rows that are behind to `rows`, their last steps to `lasts`; return how many.
+
+    Marks them as up to date, which is what makes them distinct: they must be moved. A row that ids name is of
+    part ``row % n_parts``, a power of two, so that no two threads meet. No branch hangs on an id, for half of
+    them would be guessed wrong: rows of other parts are looked up `nowhere`, which is never behind, and what
+    is not behind is written over.
+    """
+    ids, stride, n, now, last_at = int64_at(a[IDS]), a[ID_STRIDE], a[N_WANTED], a[NOW], a[LAST]
+    count = 0
+    for i in range(n):
+        if i + _AHEAD_OF_LAST < n:
+            prefetch(last_at + 4 * ids[(i + _AHEAD_OF_LAST) * stride])
+        row = ids[i * stride]
+        is_ours = (row >= 0) & (row < a[N_ROWS]) & ((row & (a[N_PARTS] - 1)) == part)
+        last = int32_at(last_at + 4 * row if is_ours else nowhere)
+        then = last[0]
+        rows[count], lasts[count] = row, then
+        last[0] = max(then, now)
+        count += then < now
+    return count
+
+
+@inlined
+def find_all_behind(a, part, rows, lasts):
+    """As `find_behind`, of all rows: parts lie end to end."""
+    n_each = (a[N_WANTED] + a[N_PARTS] - 1) // a[N_PARTS]
+    last, now, count = int32_at(a[LAST]), a[NOW], 0
+    for row in range(a[FIRST] + part * n_each, a[FIRST] + min((part + 1) * n_each, a[N_WANTED])):
+        if last[row] < now:
+            rows[count], lasts[count] = row, last[row]
+            last[row] = now
+            count += 1
+    return count
+
+
+@inlined
+def sum_up(a, s, known, sums, limit):
+    """Write to `sums` what absence since step `s` comes to, unless `known` says that it stands there already.
+
+    `LEAST` is the smallest v that the series serves: M_6 z^6, left out, must not exceed `limit` M_0.
+    """
+    if known[s] == a[NOW]:
+        return
+    known[s] = a[NOW]
+    t, n_kept, moments = a[NOW] - a[START], a[N_KEPT], float64_at(a[MOMENTS])
+    log_decay, log1, log2 = float64_at(a[LOG_DECAY]), float64_at(a[LOG1]), float64_at(a[LOG2])
+    closed = int64_at(a[CLOSED])[s]
+    after = math.exp(log_decay[t] - log_decay[closed]) if closed != t else 1.0
+    for j in range(N_TERMS):
+        sums[j] = moments[j * n_kept + s] * after
+    middle = float64_at(a[HISTORY])[5 * n_kept + t] * float64_at(a[MIDDLES])[s]
+    sums[DECAY] = math.exp(log_decay[t] - log_decay[s])
+    sums[SHRINK1] = math.exp(log1[t] - log1[s])
+    sums[SHRINK2] = math.exp(log2[t] - log2[s])
+    sums[MIDDLE] = middle
+    most = moments[s]
+    left_out = abs(moments[N_TERMS * n_kept + s] / most) if most > 0 else 0.0
+    sums[LEAST] = (middle * ((left_out / limit) ** (1 / 6) - 1)) ** 2 if left_out > limit else 0.0
 
 
 @inlined
@@ -194,118 +200,64 @@ def ask_for_adam_row(a, row, row_bytes, state_bytes):
 
 
 @inlined
-def catch_up_adam_rows(a, first, end, dim, like, sums):
-    """Bring the rows in [first, end) to the present, a few at a time, the next few having been asked for.
+def catch_up_adam_rows(a, rows, lasts, n, dim, like, numbers, sums_at):
+    """Bring n rows to the present, a few at a time, the next few having been asked for.
 
     In a large table each row is on another page, whose address has to be found: many at once, if nothing
     stands between the questions.
     """
-    rows, lasts, start, now = int64_at(a[ROWS]), int64_at(a[LASTS]), a[START], a[NOW] - a[START]
-    past = (float64_at(a[HISTORY]), int64_at(a[CLOSED]), float64_at(a[LOG_DECAY]), a[N_KEPT], sums)
-    row_bytes, state_bytes = dim * like.itemsize, dim * sums.itemsize
-    for i in range(first, min(first + _FEW, end)):
+    start, now = a[START], a[NOW] - a[START]
+    past = (float64_at(a[HISTORY]), int64_at(a[CLOSED]), float64_at(a[LOG_DECAY]), a[N_KEPT], numbers)
+    row_bytes, state_bytes = dim * like.itemsize, dim * numbers.itemsize
+    for i in range(min(_FEW, n)):
         ask_for_adam_row(a, rows[i], row_bytes, state_bytes)
-    for few in range(first, end, _FEW):
-        for i in range(few + _FEW, min(few + 2 * _FEW, end)):
+    for few in range(_NONE, n, _FEW):
+        for i in range(few + _FEW, min(few + 2 * _FEW, n)):
             ask_for_adam_row(a, rows[i], row_bytes, state_bytes)
-        for i in range(few, min(few + _FEW, end)):
-            row = rows[i]
+        for i in range(few, min(few + _FEW, n)):
+            row, s = rows[i], lasts[i] - start
             at = (a[TABLE] + row * row_bytes, a[MEAN] + row * state_bytes, a[SQUARE] + row * state_bytes)
-            key = a[CHANCE] + row * dim
-            catch_up_adam_row(at, dim, lasts[i] - start, lasts[i] == 0, now, like, sums, past, key)
+            known = pointer_like(sums_at + s * N_SUMS * numbers.itemsize, numbers)
+            catch_up_adam_row(
+                at, dim, s, lasts[i] == 0, now, like, numbers, known, past, a[CHANCE] + row * dim
+            )
 
 
 @inlined
-def catch_up_adam_in_turns(arguments, like, sums):
-    """Bring `N_EACH` rows in turn to the present, until none is left."""
+def catch_up_adam_in_turns(arguments, like, numbers, limit):
+    """Bring parts of the rows in turn to the present, until none is left."""
     a = int64_at(arguments)
+    seat = take_turn(arguments + 8 * SEAT)
+    desk, known = a[DESKS] + seat * a[DESK_BYTES], int64_at(a[KNOWN] + seat * a[N_KEPT] * 8)
+    sums_at = a[SUMS] + seat * a[N_KEPT] * N_SUMS * numbers.itemsize
+    rows, lasts = int64_at(desk + 64), int64_at(desk + 64 + 8 * a[N_WANTED])
+    int32_at(desk)[0] = _NEVER_BEHIND
     while True:
-        first = take_turn(arguments) * a[N_EACH]
-        if first >= a[N_BEHIND]:
+        part = take_turn(arguments)
+        if part >= a[N_PARTS]:
             return
-        end = min(first + a[N_EACH], a[N_BEHIND])
+        n = find_behind(a, part, desk, rows, lasts) if a[IDS] else find_all_behind(a, part, rows, lasts)
+        for i in range(n):
+            s = lasts[i] - a[START]
+            sum_up(a, s, known, pointer_like(sums_at + s * N_SUMS * numbers.itemsize, numbers), limit)
         if a[DIM] == _DIM64:
-            catch_up_adam_rows(a, first, end, _DIM64, like, sums)
+            catch_up_adam_rows(a, rows, lasts, n, _DIM64, like, numbers, sums_at)
         else:
-            catch_up_adam_rows(a, first, end, a[DIM], like, sums)
+            catch_up_adam_rows(a, rows, lasts, n, a[DIM], like, numbers, sums_at)
 
 
 @cache
 def catch_up_adam(dtype: str) -> compiled_body:
     """Return the compiled catching up under Adam of the rows of a table of this dtype."""
     table_at, numbers_at = POINTERS[dtype]
+    limit = TOLERANCE_64 if dtype == "float64" else TOLERANCE_32
 
     def body(arguments):
         at = int64_at(arguments)[SUMS]
-        sums = numba.carray(numbers_at(at), (1,))
-        catch_up_adam_in_turns(arguments, numba.carray(table_at(at), (1,)), sums)
+        numbers = numba.carray(numbers_at(at), (1,))
+        catch_up_adam_in_turns(arguments, numba.carray(table_at(at), (1,)), numbers, limit)
 
     body.__qualname__ = f"catch_up_adam_{dtype}"
-    return compiled_body(body)
-
-
-# arguments of a body of `catch_up_sgd`: `MATRICES` for `LASTS`, `BUFFER` for `MEAN`
-MATRICES, BUFFER = 2, 6
-
-
-@inlined
-def catch_up_sgd_lanes(w_at, b_at, k, n, like, numbers, matrix, key):
-    """Bring `n` numbers of a row, from the k-th on, and their momentum to the present."""
-    ww, wb, bw, bb = matrix
-    place, buffer = w_at + k * like.itemsize, b_at + k * numbers.itemsize
-    w = load(place, n, like)
-    if b_at:
-        b = load(buffer, n, numbers)
-        store(buffer, n, numbers, bw * w + bb * b)
-        store_at_random(place, n, like, ww * w + wb * b, key + k)
-    else:
-        store_at_random(place, n, like, ww * w, key + k)
-
-
-@inlined
-def catch_up_sgd_rows(a, first, end, like, numbers):
-    """Bring the rows in [first, end) to the present."""
-    rows, matrices, dim, buffer = int64_at(a[ROWS]), pointer_like(a[MATRICES], numbers), a[DIM], a[BUFFER]
-    row_bytes, state_bytes, whole = dim * like.itemsize, dim * numbers.itemsize, dim // WIDTH * WIDTH
-    for i in range(first, end):
-        if i + _AHEAD < end:
-            prefetch_row_to_write(a[TABLE] + rows[i + _AHEAD] * row_bytes, row_bytes)
-            if buffer:
-                prefetch_row_to_write(buffer + rows[i + _AHEAD] * state_bytes, state_bytes)
-        w_at, b_at = a[TABLE] + rows[i] * row_bytes, buffer + rows[i] * state_bytes if buffer else 0
-        matrix = (
-            *(spread(matrices[4 * i]), spread(matrices[4 * i + 1])),
-            *(spread(matrices[4 * i + 2]), spread(matrices[4 * i + 3])),
-        )
-        key = a[CHANCE] + rows[i] * dim
-        for k in range(_NONE, whole, WIDTH):
-            catch_up_sgd_lanes(w_at, b_at, k, WIDTH, like, numbers, matrix, key)
-        if whole < dim:
-            catch_up_sgd_lanes(w_at, b_at, whole, dim - whole, like, numbers, matrix, key)
-
-
-@inlined
-def catch_up_sgd_in_turns(arguments, like, numbers):
-    """Bring `N_EACH` rows in turn to the present, until none is left."""
-    a = int64_at(arguments)
-    while True:
-        first = take_turn(arguments) * a[N_EACH]
-        if first >= a[N_BEHIND]:
-            return
-        catch_up_sgd_rows(a, first, min(first + a[N_EACH], a[N_BEHIND]), like, numbers)
-
-
-@cache
-def catch_up_sgd(dtype: str) -> compiled_body:
-    """Return the compiled catching up under SGD of the rows of a table of this dtype."""
-    table_at, numbers_at = POINTERS[dtype]
-
-    def body(arguments):
-        at = int64_at(arguments)[MATRICES]
-        numbers = numba.carray(numbers_at(at), (1,))
-        catch_up_sgd_in_turns(arguments, numba.carray(table_at(at), (1,)), numbers)
-
-    body.__qualname__ = f"catch_up_sgd_{dtype}"
     return compiled_body(body)
 
 

@@ -170,11 +170,14 @@ class AdamSeries:
             rest=rest,
         )
 
-    def room_for_sums(self, n_sums: int) -> tuple[NDArray, NDArray[np.int64]]:
-        """Return scratch for compiled kernels: sums per last step, and the step each was worked out at."""
+    def room_for_sums(self, n_sums: int, n_threads: int) -> tuple[NDArray, NDArray[np.int64]]:
+        """Return scratch for compiled kernels: per thread and last step, sums and the step each is for."""
         kept = self.__dict__.get("_sums")
-        if kept is None or len(kept[0]) < self._capacity:
-            kept = (np.empty((self._capacity, n_sums), self.dtype), np.full(self._capacity, -1))
+        if kept is None or kept[1].shape[1] < self._capacity or len(kept[1]) < n_threads:
+            kept = (
+                np.empty((n_threads, self._capacity, n_sums), self.dtype),
+                np.full((n_threads, self._capacity), -1),
+            )
             self._sums = kept
         return kept
 

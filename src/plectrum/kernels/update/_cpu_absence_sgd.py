@@ -1,0 +1,123 @@
+"""Absent rows on the CPU under SGD: which are behind, and the products that bring them up to date."""
+
+# mypy: ignore-errors
+# Numba types these functions; the tests hold them to the reference.
+from functools import cache
+
+import numba
+import numpy as np
+
+from plectrum.kernels.native._cpu_compile import compiled, compiled_body, inlined
+from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, store, store_at_random
+from plectrum.kernels.native._cpu_memory import (
+    int32_at,
+    int64_at,
+    pointer_like,
+    prefetch,
+    prefetch_row_to_write,
+    take_turn,
+)
+
+_AHEAD = 12
+_AHEAD_OF_LAST = 32  # one number a row, and nothing to do meanwhile
+_NONE = np.int64(0)  # no literal: Numba would compile for each
+
+
+@compiled()
+def rows_behind(ids_at, stride, n, last_at, n_rows, now, rows, lasts):
+    """Write to `rows` the distinct rows behind `now`, to `lasts` their last steps; return how many.
+
+    Marks them as up to date, which is what makes them distinct: the caller must move them.
+    """
+    ids = numba.carray(int64_at(ids_at), (n * stride,))
+    last = numba.carray(int32_at(last_at), (n_rows,))
+    count = 0
+    for i in range(n):
+        if i + _AHEAD_OF_LAST < n:
+            prefetch(last_at + 4 * ids[(i + _AHEAD_OF_LAST) * stride])
+        row = ids[i * stride]
+        if 0 <= row < n_rows:
+            then = last[row]
+            rows[count], lasts[count] = row, then  # and written over, unless it is behind: to ask costs more
+            last[row] = max(then, now)
+            count += then < now
+    return count
+
+
+@compiled()
+def all_rows_behind(last_at, first, end, now, rows, lasts):
+    """As `rows_behind`, for the rows in [first, end)."""
+    last = numba.carray(int32_at(last_at), (end,))
+    count = 0
+    for row in range(first, end):
+        if last[row] < now:
+            rows[count] = row
+            lasts[count] = last[row]
+            last[row] = now
+            count += 1
+    return count
+
+
+# arguments of a body of `catch_up_sgd`
+TURN, ROWS, MATRICES, N_BEHIND, N_EACH, TABLE, BUFFER, DIM, CHANCE = range(9)
+
+
+@inlined
+def catch_up_sgd_lanes(w_at, b_at, k, n, like, numbers, matrix, key):
+    """Bring `n` numbers of a row, from the k-th on, and their momentum to the present."""
+    ww, wb, bw, bb = matrix
+    place, buffer = w_at + k * like.itemsize, b_at + k * numbers.itemsize
+    w = load(place, n, like)
+    if b_at:
+        b = load(buffer, n, numbers)
+        store(buffer, n, numbers, bw * w + bb * b)
+        store_at_random(place, n, like, ww * w + wb * b, key + k)
+    else:
+        store_at_random(place, n, like, ww * w, key + k)
+
+
+@inlined
+def catch_up_sgd_rows(a, first, end, like, numbers):
+    """Bring the rows in [first, end) to the present."""
+    rows, matrices, dim, buffer = int64_at(a[ROWS]), pointer_like(a[MATRICES], numbers), a[DIM], a[BUFFER]
+    row_bytes, state_bytes, whole = dim * like.itemsize, dim * numbers.itemsize, dim // WIDTH * WIDTH
+    for i in range(first, end):
+        if i + _AHEAD < end:
+            prefetch_row_to_write(a[TABLE] + rows[i + _AHEAD] * row_bytes, row_bytes)
+            if buffer:
+                prefetch_row_to_write(buffer + rows[i + _AHEAD] * state_bytes, state_bytes)
+        w_at, b_at = a[TABLE] + rows[i] * row_bytes, buffer + rows[i] * state_bytes if buffer else 0
+        matrix = (
+            *(spread(matrices[4 * i]), spread(matrices[4 * i + 1])),
+            *(spread(matrices[4 * i + 2]), spread(matrices[4 * i + 3])),
+        )
+        key = a[CHANCE] + rows[i] * dim
+        for k in range(_NONE, whole, WIDTH):
+            catch_up_sgd_lanes(w_at, b_at, k, WIDTH, like, numbers, matrix, key)
+        if whole < dim:
+            catch_up_sgd_lanes(w_at, b_at, whole, dim - whole, like, numbers, matrix, key)
+
+
+@inlined
+def catch_up_sgd_in_turns(arguments, like, numbers):
+    """Bring `N_EACH` rows in turn to the present, until none is left."""
+    a = int64_at(arguments)
+    while True:
+        first = take_turn(arguments) * a[N_EACH]
+        if first >= a[N_BEHIND]:
+            return
+        catch_up_sgd_rows(a, first, min(first + a[N_EACH], a[N_BEHIND]), like, numbers)
+
+
+@cache
+def catch_up_sgd(dtype: str) -> compiled_body:
+    """Return the compiled catching up under SGD of the rows of a table of this dtype."""
+    table_at, numbers_at = POINTERS[dtype]
+
+    def body(arguments):
+        at = int64_at(arguments)[MATRICES]
+        numbers = numba.carray(numbers_at(at), (1,))
+        catch_up_sgd_in_turns(arguments, numba.carray(table_at(at), (1,)), numbers)
+
+    body.__qualname__ = f"catch_up_sgd_{dtype}"
+    return compiled_body(body)
