@@ -139,12 +139,13 @@ def find_behind(a, part, nowhere, rows, lasts):
     is not behind is written over.
     """
     ids, stride, n, now, last_at = int64_at(a[IDS]), a[ID_STRIDE], a[N_WANTED], a[NOW], a[LAST]
-    count = 0
+    mask, count = a[N_PARTS] - 1, 0
     for i in range(n):
         if i + _AHEAD_OF_LAST < n:
-            prefetch(last_at + 4 * ids[(i + _AHEAD_OF_LAST) * stride])
+            ahead = ids[(i + _AHEAD_OF_LAST) * stride]
+            prefetch(last_at + 4 * ahead if (ahead & mask) == part else nowhere)
         row = ids[i * stride]
-        is_ours = (row >= 0) & (row < a[N_ROWS]) & ((row & (a[N_PARTS] - 1)) == part)
+        is_ours = (row >= 0) & (row < a[N_ROWS]) & ((row & mask) == part)
         last = int32_at(last_at + 4 * row if is_ours else nowhere)
         then = last[0]
         rows[count], lasts[count] = row, then
