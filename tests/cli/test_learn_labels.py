@@ -55,3 +55,11 @@ def test_what_is_wrong_with_the_columns_is_said(file, tmp_path):
     plectrum(
         "learn", "labels", tmp_path / "one.csv", "--text", "said", "--label", "means", "--out", out, "--force"
     ).assert_fails(1, "two labels or more")
+
+
+def test_a_column_of_numbers_is_not_taken_for_texts(tmp_path):
+    (tmp_path / "numbers.csv").write_text("said,means\n7,good\n8,bad\n")
+    plectrum(
+        *("learn", "labels", tmp_path / "numbers.csv", "--text", "said", "--label", "means"),
+        *("--out", tmp_path / "run"),
+    ).assert_fails(1, "'said' must hold texts", "first holds 7")

@@ -106,6 +106,11 @@ def _columns(table: Any, text: str, label: str) -> tuple[list[str], NDArray[Any]
                 available=table.columns,
             )
     pairs = list(zip(table[text].to_list(), table[label].to_list(), strict=True))
+    if pairs and not any(isinstance(said, str) for said, _ in pairs):
+        raise DataError(
+            f"Column {text!r} must hold texts; got none among {len(pairs):,} rows, of which the first holds "
+            f"{pairs[0][0]!r}. Choose another column."
+        )
     whole = [(said, means) for said, means in pairs if isinstance(said, str) and means is not None]
     if len({means for _, means in whole}) < 2:
         raise DataError(
