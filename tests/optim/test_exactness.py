@@ -99,3 +99,21 @@ def test_torchs_operations_give_the_same_numbers_as_the_compiled_kernels(scale):
 def test_a_clock_that_forgets_gives_the_same_numbers(monkeypatch):
     monkeypatch.setattr("plectrum.optim._base.MEMORY", 30)
     assert furthest_apart(*ADAMW, torch.float64, n_steps=120) < BOUNDS[torch.float64]
+
+
+@pytest.mark.parametrize("eps", [1e-8, 1e-15, 1e-22, 1e-26])
+def test_rows_whose_squares_are_below_all_numbers_are_caught_up_too(eps):
+    """Gradients of a tenth of eps: their squares are lost, and what moves a row hangs on eps alone."""
+    start = torch.randn(50, 32, generator=torch.Generator().manual_seed(0))
+    twins = [torch.nn.Embedding(50, 32, _weight=start.clone()) for _ in range(2)]
+    optimizers = [
+        plectrum.optim.AdamW(twins[0], lr=0.1, eps=eps, dense_below=0),
+        torch.optim.AdamW(twins[1].parameters(), lr=0.1, eps=eps),
+    ]
+    for k in range(40):
+        ids = torch.arange(50) if k == 0 else torch.tensor([0])
+        for layer, optimizer in zip(twins, optimizers, strict=True):
+            (layer(ids) * (eps / 10)).sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+    torch.testing.assert_close(twins[0].weight.detach(), twins[1].weight.detach(), rtol=0, atol=1e-5)

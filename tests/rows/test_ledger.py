@@ -4,6 +4,7 @@ import torch
 import plectrum.nn
 import plectrum.optim
 from plectrum.errors import OptimizerError
+from plectrum.kernels import _desks
 from plectrum.rows import ledger_of
 
 
@@ -126,3 +127,60 @@ def test_a_model_converted_before_its_first_step_trains_in_the_new_dtype():
             model(torch.arange(k, k + 20)).pow(2).sum().backward()
             its.step()
     torch.testing.assert_close(layer.weight.detach(), dense.weight.detach(), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("reads_all", [False, True])
+@pytest.mark.parametrize("name", ["AdamW", "SGD"])
+def test_rows_of_an_older_time_than_the_clock_count_from_where_it_starts(name, reads_all):
+    """A file may say so that was not written to the end: there is nothing before the start to make up for."""
+    options = {"momentum": 0.9} if name == "SGD" else {}
+    tables = [torch.nn.Embedding(300, 8) for _ in range(2)]
+    tables[1].load_state_dict(tables[0].state_dict())
+    for table, is_older in zip(tables, (False, True), strict=True):
+        optimizer = getattr(plectrum.optim, name)(table, lr=0.1, dense_below=0, **options)
+        table(torch.arange(300)).sum().backward()
+        optimizer.step()
+        state = optimizer.state_dict()
+        for kept in state["state"].values():
+            kept["step"] = torch.tensor(3000.0)
+        optimizer = getattr(plectrum.optim, name)(table, lr=0.1, dense_below=0, **options)
+        optimizer.load_state_dict(state)
+        ledger = ledger_of(table.weight)
+        assert ledger.series.start == 3000
+        for _ in range(2):
+            optimizer.zero_grad()
+            table(torch.tensor([0])).sum().backward()
+            optimizer.step()
+        if is_older:
+            ledger.last[1:] = 17
+        else:
+            assert (ledger.last[1:] == 3000).all()
+    ids = torch.arange(300)
+    found = [table.weight.detach() if reads_all else table(ids).detach() for table in tables]
+    torch.testing.assert_close(*found, rtol=0, atol=0)
+
+
+def test_a_lookup_of_small_numbers_that_finds_no_row_behind_draws_nothing():
+    layer = plectrum.nn.Embedding(50, 8, dtype=torch.bfloat16)
+    optimizer = plectrum.optim.AdamW(layer, dense_below=0)
+    for _ in range(2):
+        layer(torch.tensor([1, 2])).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    layer(torch.tensor([3, 4]))  # these are brought up to date, and rounded by chance
+    before = torch.get_rng_state()
+    layer(torch.tensor([4, 3]))
+    assert torch.equal(torch.get_rng_state(), before)
+    with pytest.raises(IndexError):
+        layer(torch.tensor([3, 50]))
+
+
+def test_what_one_call_works_with_does_not_grow_with_the_table():
+    narrow = plectrum.nn.Embedding(1_000_000, 1)
+    optimizer = plectrum.optim.AdamW(narrow, dense_below=0)
+    for _ in range(2):
+        narrow(torch.tensor([5])).sum().backward()
+        optimizer.step()
+    _desks._desks.clear()
+    assert narrow.weight.detach().shape == (1_000_000, 1)  # read whole: all rows are brought up to date
+    assert sum(len(desk.memory) for desk in _desks._desks) < 2**24

@@ -69,9 +69,11 @@ def catch_up(ledger: Ledger, table: Tensor, wanted: Wanted, last: Tensor) -> Non
     if isinstance(series, AdamSeries):
         can_move = can_move and "exp_avg" in state  # not before the first step
         if can_move and is_compiled(table) and (isinstance(wanted, range) or wanted.is_cpu):
-            _catch_up_adam(table, state["exp_avg"], state["exp_avg_sq"], wanted, last, series)
+            if table.dtype.itemsize > 2 or _any_behind(wanted, last, series.now):
+                _catch_up_adam(table, state["exp_avg"], state["exp_avg_sq"], wanted, last, series)
             return
     rows, lasts = take_rows_behind(table, wanted, last, series.now)
+    lasts = lasts.clip(series.start)  # every row has taken the steps before, whatever a file says
     if not len(rows) or not can_move:
         return
     if isinstance(series, AdamSeries):
@@ -79,6 +81,13 @@ def catch_up(ledger: Ledger, table: Tensor, wanted: Wanted, last: Tensor) -> Non
     elif isinstance(series, LinearSeries):
         sgd = _catch_up_sgd if isinstance(rows, np.ndarray) else torch_ops.catch_up_sgd
         sgd(table, state.get("momentum_buffer"), rows, lasts, series)
+
+
+def _any_behind(wanted: Wanted, last: Tensor, now: int) -> bool:
+    """Return True if chance is to be drawn: a lookup that moves no row must leave the generator as it is."""
+    if isinstance(wanted, range):
+        return bool((last[wanted.start : wanted.stop] < now).any())
+    return bool((last[wanted.reshape(-1).long().clamp(0, len(last) - 1)] < now).any())
 
 
 def _catch_up_adam(  # noqa: PLR0917
@@ -99,7 +108,8 @@ def _catch_up_adam(  # noqa: PLR0917
     while n_parts < n_threads:
         n_parts *= 2
     sums, known = series.room_for_sums(kernels.N_SUMS, n_threads)
-    n_bytes = kernels.desk_bytes(n_wanted)
+    n_most = n_wanted if ids is not None else -(-n_wanted // n_parts)
+    n_bytes = kernels.desk_bytes(n_most)
     desk = take_desk(n_threads * n_bytes)
     arguments = array(
         "q",
@@ -110,7 +120,7 @@ def _catch_up_adam(  # noqa: PLR0917
             *(sums.ctypes.data, known.ctypes.data, len(series.closed)),
             *(series.history.ctypes.data, series.moments.ctypes.data, series.middle.ctypes.data),
             *(series.closed.ctypes.data, series.log_decay.ctypes.data),
-            *(series.log1.ctypes.data, series.log2.ctypes.data),
+            *(series.log1.ctypes.data, series.log2.ctypes.data, n_most),
         ),
     )
     try:

@@ -36,7 +36,7 @@ from plectrum.rows._tables import is_marked
 Group = dict[str, Any]
 Table = tuple[Parameter, Ledger]
 ABSENT_ROWS = ("exact", "frozen")
-MEMORY = 2**16  # steps that a clock remembers, at about 200 bytes each, before all rows are caught up
+MEMORY = 2**16  # steps that a clock remembers, some hundred bytes each, before all rows are caught up
 DENSE_BELOW = 4096  # numbers in a table; below it a dense step costs less than finding the rows
 
 

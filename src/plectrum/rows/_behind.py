@@ -1,4 +1,4 @@
-"""Which rows are behind the clock: asked before every lookup, so it reads one number per id and no more."""
+"""Which rows are behind the clock, for whoever moves them by other means than one compiled call."""
 
 from functools import cache
 from typing import Any

@@ -55,7 +55,7 @@ class Ledger:
         The optimizer's state for this table: the very dict that stands in ``optimizer.state``.
     series : Series or None
         The clock that this table goes by; None where absent rows do not move.
-    catch_up : callable or None
+    catch_up : callable
         The optimizer's way of bringing rows up to date.
 
     Attributes
@@ -84,10 +84,10 @@ class Ledger:
         self,
         table: Parameter,
         state: dict[str, Tensor],
-        series: Series | None = None,
-        catch_up: CatchUp | None = None,
+        series: Series | None,
+        catch_up: CatchUp,
     ) -> None:
-        self.state, self.series, self._catch_up = state, series, catch_up or _stand_still
+        self.state, self.series, self._catch_up = state, series, catch_up
         self.last: Tensor | None = None
         self.held: Tensor | None = None
         self.n_steps = series.now if series is not None else 0
@@ -155,7 +155,7 @@ class Ledger:
             return
         self.check(table)
         last, n_rows = self._last_of(table), table.shape[0]
-        at_once = max(1, 2**22 // max(table.shape[1], 1))
+        at_once = min(max(1, 2**22 // max(table.shape[1], 1)), 2**18)  # 16 bytes of scratch for each
         for first in range(0, n_rows, at_once):
             self._catch_up(self, table, range(first, min(first + at_once, n_rows)), last)
         self._complete_at = self._now
@@ -231,10 +231,6 @@ class Ledger:
                 "Move the model before making the optimizer, and let tables grow by the layer's `grow`."
             )
         return last
-
-
-def _stand_still(ledger: Ledger, table: Tensor, wanted: Wanted, last: Tensor) -> None:
-    """Move nothing."""
 
 
 NEVER_BEHIND = torch.iinfo(torch.int32).max

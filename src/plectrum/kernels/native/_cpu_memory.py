@@ -8,7 +8,7 @@ from numba import types
 from numba.extending import intrinsic
 
 _READ, _WRITE, _DATA = 0, 1, 1
-_NEAR, _NEXT = 3, 2  # _NEXT: the second cache and no nearer
+_NEAR = 3  # into the first cache
 
 
 @intrinsic
@@ -68,7 +68,6 @@ def _define_prefetch(for_write: int, level: int) -> Any:
 # Each asks for the cache line at an address (an integer); none ever faults, whatever the address.
 prefetch = _define_prefetch(_READ, _NEAR)
 prefetch_to_write = _define_prefetch(_WRITE, _NEAR)
-prefetch_early = _define_prefetch(_READ, _NEXT)  # for the second cache: it will be used some time later
 
 
 _LINE, _FOUR_LINES = 64, 256  # bytes
@@ -97,7 +96,6 @@ def _define_over_lines(act: Any) -> Any:
 
 prefetch_row = _define_over_lines(prefetch)
 prefetch_row_to_write = _define_over_lines(prefetch_to_write)
-prefetch_row_early = _define_over_lines(prefetch_early)  # to be kept in the second cache
 
 
 @intrinsic

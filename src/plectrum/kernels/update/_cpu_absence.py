@@ -31,6 +31,7 @@ from plectrum.kernels.native._cpu_memory import (
 )
 
 _NEVER_BEHIND = np.int64(2**31 - 1)
+_SMALLEST = float(np.finfo(np.float32).tiny)
 _FEW = np.int64(8)  # rows; what is asked for while as many are moved
 _AHEAD_OF_LAST = 32  # one number a row, and nothing to do meanwhile
 _DIM64, _NONE = np.int64(64), np.int64(0)  # no literals: Numba would compile for each
@@ -121,12 +122,12 @@ def catch_up_adam_row(at, dim, s, is_new, now, like, numbers, known, past, key):
 # arguments of a body of `catch_up_adam`
 TURN, SEAT, N_PARTS, IDS, ID_STRIDE, FIRST, N_WANTED, LAST, N_ROWS = range(9)  # IDS 0: the rows from FIRST on
 TABLE, MEAN, SQUARE, DIM, START, NOW, CHANCE, DESKS, DESK_BYTES = range(9, 18)
-SUMS, KNOWN, N_KEPT, HISTORY, MOMENTS, MIDDLES, CLOSED, LOG_DECAY, LOG1, LOG2 = range(18, 28)
+SUMS, KNOWN, N_KEPT, HISTORY, MOMENTS, MIDDLES, CLOSED, LOG_DECAY, LOG1, LOG2, N_MOST = range(18, 29)
 
 
-def desk_bytes(n_wanted: int) -> int:
-    """Return how many bytes each thread needs to work with."""
-    return 64 + -(-16 * n_wanted // 64) * 64
+def desk_bytes(n_most: int) -> int:
+    """Return how many bytes each thread needs to work with; `n_most` rows may be behind in one part."""
+    return 64 + -(-16 * n_most // 64) * 64
 
 
 @inlined
@@ -136,7 +137,7 @@ def find_behind(a, part, nowhere, rows, lasts):
     Marks them as up to date, which is what makes them distinct: they must be moved. A row that ids name is of
     part ``row % n_parts``, a power of two, so that no two threads meet. No branch hangs on an id, for half of
     them would be guessed wrong: rows of other parts are looked up `nowhere`, which is never behind, and what
-    is not behind is written over.
+    is not behind is written over. Every row has taken the steps before `START`, whatever a file says.
     """
     ids, stride, n, now, last_at = int64_at(a[IDS]), a[ID_STRIDE], a[N_WANTED], a[NOW], a[LAST]
     mask, count = a[N_PARTS] - 1, 0
@@ -148,7 +149,7 @@ def find_behind(a, part, nowhere, rows, lasts):
         is_ours = (row >= 0) & (row < a[N_ROWS]) & ((row & mask) == part)
         last = int32_at(last_at + 4 * row if is_ours else nowhere)
         then = last[0]
-        rows[count], lasts[count] = row, then
+        rows[count], lasts[count] = row, max(then, a[START])
         last[0] = max(then, now)
         count += then < now
     return count
@@ -161,7 +162,7 @@ def find_all_behind(a, part, rows, lasts):
     last, now, count = int32_at(a[LAST]), a[NOW], 0
     for row in range(a[FIRST] + part * n_each, a[FIRST] + min((part + 1) * n_each, a[N_WANTED])):
         if last[row] < now:
-            rows[count], lasts[count] = row, last[row]
+            rows[count], lasts[count] = row, max(last[row], a[START])
             last[row] = now
             count += 1
     return count
@@ -175,7 +176,6 @@ def sum_up(a, s, known, sums, limit):
     """
     if known[s] == a[NOW]:
         return
-    known[s] = a[NOW]
     t, n_kept, moments = a[NOW] - a[START], a[N_KEPT], float64_at(a[MOMENTS])
     log_decay, log1, log2 = float64_at(a[LOG_DECAY]), float64_at(a[LOG1]), float64_at(a[LOG2])
     closed = int64_at(a[CLOSED])[s]
@@ -189,7 +189,10 @@ def sum_up(a, s, known, sums, limit):
     sums[MIDDLE] = middle
     most = moments[s]
     left_out = abs(moments[N_TERMS * n_kept + s] / most) if most > 0 else 0.0
-    sums[LEAST] = (middle * ((left_out / limit) ** (1 / 6) - 1)) ** 2 if left_out > limit else 0.0
+    sums[LEAST] = 0.0
+    if left_out > limit:  # at least what float32 can hold
+        sums[LEAST] = max((middle * ((left_out / limit) ** (1 / 6) - 1)) ** 2, _SMALLEST)
+    known[s] = a[NOW]
 
 
 @inlined
@@ -231,7 +234,7 @@ def catch_up_adam_in_turns(arguments, like, numbers, limit):
     seat = take_turn(arguments + 8 * SEAT)
     desk, known = a[DESKS] + seat * a[DESK_BYTES], int64_at(a[KNOWN] + seat * a[N_KEPT] * 8)
     sums_at = a[SUMS] + seat * a[N_KEPT] * N_SUMS * numbers.itemsize
-    rows, lasts = int64_at(desk + 64), int64_at(desk + 64 + 8 * a[N_WANTED])
+    rows, lasts = int64_at(desk + 64), int64_at(desk + 64 + 8 * a[N_MOST])
     int32_at(desk)[0] = _NEVER_BEHIND
     while True:
         part = take_turn(arguments)

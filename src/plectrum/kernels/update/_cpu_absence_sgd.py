@@ -1,4 +1,7 @@
-"""Absent rows on the CPU under SGD: which are behind, and the products that bring them up to date."""
+"""Absent rows on the CPU: which are behind, and the products that bring them up to date under SGD.
+
+Adam and AdamW do both in one call; see `_cpu_absence`.
+"""
 
 # mypy: ignore-errors
 # Numba types these functions; the tests hold them to the reference.
