@@ -118,6 +118,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 # known to them too, and cannot be called from Python.
 _INLINED: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 inlined = numba.njit(forceinline=True, error_model="numpy", **_INLINED)
+called = numba.njit(error_model="numpy", **_INLINED)  # for parts that are seldom needed: compiled once
 
 
 def _cache_of(function: Callable[..., Any]) -> _Cache | _NoCache:

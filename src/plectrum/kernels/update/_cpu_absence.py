@@ -9,7 +9,7 @@ from functools import cache
 import numba
 import numpy as np
 
-from plectrum.kernels.native._cpu_compile import compiled, compiled_body, inlined
+from plectrum.kernels.native._cpu_compile import called, compiled, compiled_body, inlined
 from plectrum.kernels.native._cpu_lanes import (
     POINTERS,
     WIDTH,
@@ -68,25 +68,27 @@ def closed_form(w, m, v, h):
 
 
 @inlined
-def catch_up_lanes(at, k, n, like, numbers, h, shrinks, is_replayed, s, now, past, key):
+def catch_up_lanes(at, k, n, like, numbers, h, shrinks, key):
     """Bring `n` numbers of a row, from the k-th on, and their moments to the present."""
     w_at, m_at, v_at = at[0] + k * like.itemsize, at[1] + k * numbers.itemsize, at[2] + k * numbers.itemsize
     w, m, v = load(w_at, n, like), load(m_at, n, numbers), load(v_at, n, numbers)
-    w = replay(w, m, v, s, now, past) if is_replayed else closed_form(w, m, v, h)
-    store_at_random(w_at, n, like, w, key + k)
+    store_at_random(w_at, n, like, closed_form(w, m, v, h), key + k)
     store(m_at, n, numbers, shrinks[0] * m)
     store(v_at, n, numbers, shrinks[1] * v)
 
 
-@inlined
-def catch_up_moving_row(at, dim, like, numbers, h, shrinks, is_replayed, s, now, past, key):
-    """Bring one row that has moments to the present; `is_replayed` is a constant, so that no registers are
-    kept for the other way."""
-    whole = dim // WIDTH * WIDTH
-    for k in range(_NONE, whole, WIDTH):
-        catch_up_lanes(at, k, WIDTH, like, numbers, h, shrinks, is_replayed, s, now, past, key)
-    if whole < dim:
-        catch_up_lanes(at, whole, dim - whole, like, numbers, h, shrinks, is_replayed, s, now, past, key)
+@called
+def replay_row(at, dim, like, s, now, known, past, key):
+    """Bring one row to the present, step by step; apart, so that the closed form has all registers."""
+    numbers = past[-1]
+    for k in range(_NONE, dim, WIDTH):
+        n, w_at = min(WIDTH, dim - k), at[0] + k * like.itemsize
+        m_at, v_at = at[1] + k * numbers.itemsize, at[2] + k * numbers.itemsize
+        m, v = load(m_at, n, numbers), load(v_at, n, numbers)
+        w = replay(load(w_at, n, like), m, v, s, now, past)
+        store_at_random(w_at, n, like, w, key + k)
+        store(m_at, n, numbers, spread(known[SHRINK1]) * m)
+        store(v_at, n, numbers, spread(known[SHRINK2]) * v)
 
 
 @inlined
@@ -108,15 +110,18 @@ def catch_up_adam_row(at, dim, s, is_new, now, like, numbers, known, past, key):
             place, n = at[0] + k * like.itemsize, min(WIDTH, dim - k)
             store_at_random(place, n, like, decay * load(place, n, like), key + k)
         return
+    if known[LEAST] > 0 and needs_replay(at, dim, numbers, known[LEAST]):
+        replay_row(at, dim, like, s, now, known, past, key)
+        return
     h = (
         *(spread(known[DECAY]), spread(known[MIDDLE]), spread(numbers.dtype.type(1)), spread(known[0])),
         *(spread(known[1]), spread(known[2]), spread(known[3]), spread(known[4]), spread(known[5])),
     )
-    shrinks = spread(known[SHRINK1]), spread(known[SHRINK2])
-    if known[LEAST] > 0 and needs_replay(at, dim, numbers, known[LEAST]):
-        catch_up_moving_row(at, dim, like, numbers, h, shrinks, True, s, now, past, key)
-    else:
-        catch_up_moving_row(at, dim, like, numbers, h, shrinks, False, s, now, past, key)
+    shrinks, whole = (spread(known[SHRINK1]), spread(known[SHRINK2])), dim // WIDTH * WIDTH
+    for k in range(_NONE, whole, WIDTH):
+        catch_up_lanes(at, k, WIDTH, like, numbers, h, shrinks, key)
+    if whole < dim:
+        catch_up_lanes(at, whole, dim - whole, like, numbers, h, shrinks, key)
 
 
 # arguments of a body of `catch_up_adam`
