@@ -72,8 +72,7 @@ def catch_up(ledger: Ledger, table: Tensor, wanted: Wanted, last: Tensor) -> Non
             if table.dtype.itemsize > 2 or _any_behind(wanted, last, series.now):
                 _catch_up_adam(table, state["exp_avg"], state["exp_avg_sq"], wanted, last, series)
             return
-    rows, lasts = take_rows_behind(table, wanted, last, series.now)
-    lasts = lasts.clip(series.start)  # every row has taken the steps before, whatever a file says
+    rows, lasts = take_rows_behind(table, wanted, last, series.start, series.now)
     if not len(rows) or not can_move:
         return
     if isinstance(series, AdamSeries):
@@ -104,9 +103,7 @@ def _catch_up_adam(  # noqa: PLR0917
         where = (ids.data_ptr(), ids.stride(0), 0, len(ids))
     n_wanted = where[-1]
     n_threads = torch.get_num_threads() if n_wanted * dim >= ALONE_BELOW else 1
-    n_parts = 1
-    while n_parts < n_threads:
-        n_parts *= 2
+    n_parts = 1 << (n_threads - 1).bit_length()  # a power of two
     sums, known = series.room_for_sums(kernels.N_SUMS, n_threads)
     n_most = n_wanted if ids is not None else -(-n_wanted // n_parts)
     n_bytes = kernels.desk_bytes(n_most)

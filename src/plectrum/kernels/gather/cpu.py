@@ -5,13 +5,7 @@
 import numpy as np
 
 from plectrum.kernels.native._cpu_compile import compiled_body, inlined
-from plectrum.kernels.native._cpu_memory import (
-    copy_row,
-    int64_at,
-    prefetch_row,
-    stream_row,
-    take_turn,
-)
+from plectrum.kernels.native._cpu_memory import copy_row, int64_at, prefetch_row, stream_row, take_turn
 
 # columns of `jobs`, one row per table
 TABLE, N_ROWS, ROW_BYTES, IDS, ID_STRIDE, OUT_OFFSET = range(6)  # stride in numbers, the rest in bytes

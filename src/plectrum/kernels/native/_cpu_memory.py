@@ -8,7 +8,7 @@ from numba import types
 from numba.extending import intrinsic
 
 _READ, _WRITE, _DATA = 0, 1, 1
-_NEAR = 3  # into the first cache
+_NEAR = 3  # to the first cache
 
 
 @intrinsic
@@ -42,7 +42,7 @@ int32_at = _define_pointer_to(types.int32)
 int64_at = _define_pointer_to(types.int64)
 
 
-def _emit_prefetch(builder: Any, address: Any, for_write: int, level: int) -> None:
+def _emit_prefetch(builder: Any, address: Any, for_write: int) -> None:
     i32, pointer = ir.IntType(32), ir.PointerType(ir.IntType(8))
     name = "llvm.prefetch.p0"
     module = builder.module
@@ -50,14 +50,14 @@ def _emit_prefetch(builder: Any, address: Any, for_write: int, level: int) -> No
         module, ir.FunctionType(ir.VoidType(), [pointer, i32, i32, i32]), name
     )
     place = builder.inttoptr(address, pointer)
-    builder.call(function, [place, i32(for_write), i32(level), i32(_DATA)])
+    builder.call(function, [place, i32(for_write), i32(_NEAR), i32(_DATA)])
 
 
-def _define_prefetch(for_write: int, level: int) -> Any:
+def _define_prefetch(for_write: int) -> Any:
     @intrinsic
     def ask(typing_context: Any, address: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            _emit_prefetch(builder, arguments[0], for_write, level)
+            _emit_prefetch(builder, arguments[0], for_write)
             return context.get_dummy_value()
 
         return types.void(types.int64), generate
@@ -66,8 +66,8 @@ def _define_prefetch(for_write: int, level: int) -> Any:
 
 
 # Each asks for the cache line at an address (an integer); none ever faults, whatever the address.
-prefetch = _define_prefetch(_READ, _NEAR)
-prefetch_to_write = _define_prefetch(_WRITE, _NEAR)
+prefetch = _define_prefetch(_READ)
+prefetch_to_write = _define_prefetch(_WRITE)
 
 
 _LINE, _FOUR_LINES = 64, 256  # bytes

@@ -25,15 +25,13 @@ from plectrum.kernels.native._cpu_memory import (
     int32_at,
     int64_at,
     pointer_like,
-    prefetch,
     prefetch_row_to_write,
     take_turn,
 )
+from plectrum.kernels.update._cpu_behind import NEVER_BEHIND, find_all_behind, find_behind
 
-_NEVER_BEHIND = np.int64(2**31 - 1)
 _SMALLEST = float(np.finfo(np.float32).tiny)
 _FEW = np.int64(8)  # rows; what is asked for while as many are moved
-_AHEAD_OF_LAST = 32  # one number a row, and nothing to do meanwhile
 _DIM64, _NONE = np.int64(64), np.int64(0)  # no literals: Numba would compile for each
 N_TERMS = 6
 TOLERANCE_32, TOLERANCE_64 = 1e-7, 1e-11  # as `torch_ops.TOLERANCE`
@@ -136,44 +134,6 @@ def desk_bytes(n_most: int) -> int:
 
 
 @inlined
-def find_behind(a, part, nowhere, rows, lasts):
-    """Write a part's distinct rows that are behind to `rows`, their last steps to `lasts`; return how many.
-
-    Marks them as up to date, which is what makes them distinct: they must be moved. A row that ids name is of
-    part ``row % n_parts``, a power of two, so that no two threads meet. No branch hangs on an id, for half of
-    them would be guessed wrong: rows of other parts are looked up `nowhere`, which is never behind, and what
-    is not behind is written over. Every row has taken the steps before `START`, whatever a file says.
-    """
-    ids, stride, n, now, last_at = int64_at(a[IDS]), a[ID_STRIDE], a[N_WANTED], a[NOW], a[LAST]
-    mask, count = a[N_PARTS] - 1, 0
-    for i in range(n):
-        if i + _AHEAD_OF_LAST < n:
-            ahead = ids[(i + _AHEAD_OF_LAST) * stride]
-            prefetch(last_at + 4 * ahead if (ahead & mask) == part else nowhere)
-        row = ids[i * stride]
-        is_ours = (row >= 0) & (row < a[N_ROWS]) & ((row & mask) == part)
-        last = int32_at(last_at + 4 * row if is_ours else nowhere)
-        then = last[0]
-        rows[count], lasts[count] = row, max(then, a[START])
-        last[0] = max(then, now)
-        count += then < now
-    return count
-
-
-@inlined
-def find_all_behind(a, part, rows, lasts):
-    """As `find_behind`, of all rows: parts lie end to end."""
-    n_each = (a[N_WANTED] + a[N_PARTS] - 1) // a[N_PARTS]
-    last, now, count = int32_at(a[LAST]), a[NOW], 0
-    for row in range(a[FIRST] + part * n_each, a[FIRST] + min((part + 1) * n_each, a[N_WANTED])):
-        if last[row] < now:
-            rows[count], lasts[count] = row, max(last[row], a[START])
-            last[row] = now
-            count += 1
-    return count
-
-
-@inlined
 def sum_up(a, s, known, sums, limit):
     """Write to `sums` what absence since step `s` comes to, unless `known` says that it stands there already.
 
@@ -240,12 +200,17 @@ def catch_up_adam_in_turns(arguments, like, numbers, limit):
     desk, known = a[DESKS] + seat * a[DESK_BYTES], int64_at(a[KNOWN] + seat * a[N_KEPT] * 8)
     sums_at = a[SUMS] + seat * a[N_KEPT] * N_SUMS * numbers.itemsize
     rows, lasts = int64_at(desk + 64), int64_at(desk + 64 + 8 * a[N_MOST])
-    int32_at(desk)[0] = _NEVER_BEHIND
+    int32_at(desk)[0] = NEVER_BEHIND
+    wanted, clock = (a[IDS], a[ID_STRIDE], a[N_WANTED]), (a[LAST], a[N_ROWS], a[START], a[NOW])
     while True:
         part = take_turn(arguments)
         if part >= a[N_PARTS]:
             return
-        n = find_behind(a, part, desk, rows, lasts) if a[IDS] else find_all_behind(a, part, rows, lasts)
+        if a[IDS]:
+            n = find_behind(wanted, part, a[N_PARTS] - 1, clock, desk, rows, lasts)
+        else:
+            first, end = part * a[N_MOST], min((part + 1) * a[N_MOST], a[N_WANTED])
+            n = find_all_behind(a[FIRST] + first, a[FIRST] + end, clock, rows, lasts)
         for i in range(n):
             s = lasts[i] - a[START]
             sum_up(a, s, known, pointer_like(sums_at + s * N_SUMS * numbers.itemsize, numbers), limit)

@@ -1,7 +1,4 @@
-"""Absent rows on the CPU: which are behind, and the products that bring them up to date under SGD.
-
-Adam and AdamW do both in one call; see `_cpu_absence`.
-"""
+"""Absent rows on the CPU under SGD: the products that bring them up to date."""
 
 # mypy: ignore-errors
 # Numba types these functions; the tests hold them to the reference.
@@ -10,55 +7,12 @@ from functools import cache
 import numba
 import numpy as np
 
-from plectrum.kernels.native._cpu_compile import compiled, compiled_body, inlined
+from plectrum.kernels.native._cpu_compile import compiled_body, inlined
 from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, store, store_at_random
-from plectrum.kernels.native._cpu_memory import (
-    int32_at,
-    int64_at,
-    pointer_like,
-    prefetch,
-    prefetch_row_to_write,
-    take_turn,
-)
+from plectrum.kernels.native._cpu_memory import int64_at, pointer_like, prefetch_row_to_write, take_turn
 
 _AHEAD = 12
-_AHEAD_OF_LAST = 32  # one number a row, and nothing to do meanwhile
 _NONE = np.int64(0)  # no literal: Numba would compile for each
-
-
-@compiled()
-def rows_behind(ids_at, stride, n, last_at, n_rows, now, rows, lasts):
-    """Write to `rows` the distinct rows behind `now`, to `lasts` their last steps; return how many.
-
-    Marks them as up to date, which is what makes them distinct: the caller must move them.
-    """
-    ids = numba.carray(int64_at(ids_at), (n * stride,))
-    last = numba.carray(int32_at(last_at), (n_rows,))
-    count = 0
-    for i in range(n):
-        if i + _AHEAD_OF_LAST < n:
-            prefetch(last_at + 4 * ids[(i + _AHEAD_OF_LAST) * stride])
-        row = ids[i * stride]
-        if 0 <= row < n_rows:
-            then = last[row]
-            rows[count], lasts[count] = row, then  # and written over, unless it is behind: to ask costs more
-            last[row] = max(then, now)
-            count += then < now
-    return count
-
-
-@compiled()
-def all_rows_behind(last_at, first, end, now, rows, lasts):
-    """As `rows_behind`, for the rows in [first, end)."""
-    last = numba.carray(int32_at(last_at), (end,))
-    count = 0
-    for row in range(first, end):
-        if last[row] < now:
-            rows[count] = row
-            lasts[count] = last[row]
-            last[row] = now
-            count += 1
-    return count
 
 
 # arguments of a body of `catch_up_sgd`
