@@ -21,7 +21,10 @@ STEPS = {
     "adam": Step("adam", 0.1, 0.01, 1e-8, 0.9, 0.999, 0.19, 0.0447),
     "adamw": Step("adamw", 0.1, 0.01, 1e-8, 0.9, 0.999, 0.19, 0.0447),
 }
-SHAPES = {"empty": (0, 5, 3), "one": (1, 1, 1), "same": (40, 1, 7), "few": (17, 50, 64), "many": (300, 20, 5)}
+SHAPES = {
+    **{"empty": (0, 5, 3), "one": (1, 1, 1), "same": (40, 1, 7), "few": (17, 50, 64), "many": (300, 20, 5)},
+    **{"most of them once": (400, 5000, 64), "half of them once": (400, 300, 32)},
+}
 
 
 def make_case(step, shape, dtype, seed=0):

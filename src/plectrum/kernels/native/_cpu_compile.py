@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numba
+from numba import _dynfunc
 from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
+from numba.core.dispatcher import _FunctionCompiler
 
 _SOURCES = Path(__file__).parents[1]
 
@@ -114,11 +116,50 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     return decorate
 
 
-# For the parts of a kernel: they are compiled into whatever calls them, so that numbers which it knows are
-# known to them too, and cannot be called from Python.
-_INLINED: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-inlined = numba.njit(forceinline=True, error_model="numpy", **_INLINED)
-called = numba.njit(error_model="numpy", **_INLINED)  # for parts that are seldom needed: compiled once
+class _PartCompiler(_FunctionCompiler):
+    """Compiles a part of a kernel as far as LLVM's language, from which whatever calls it goes on.
+
+    Numba would make machine code of each part too, which nobody runs. And LLVM's code generator rewrites what
+    it is given: an address that is a sum of numbers may become an offset from a pointer made of the smaller
+    one, such as a counter that starts at zero. A kernel that is optimised after this is taken to go through
+    the null pointer, and loses whatever comes after.
+    """
+
+    def _customize_flags(self, flags: Any) -> Any:
+        flags.no_compile = True
+        return flags
+
+    def _compile_core(self, args: Any, return_type: Any) -> Any:
+        part = super()._compile_core(args, return_type)
+        library = part.library
+        library._finalize_final_module = lambda: setattr(library, "_finalized", True)  # no machine code
+        library.finalize()
+        stand_in = _dynfunc.make_function(
+            *(part.fndesc.lookup_module(), part.fndesc.qualname, "part of a kernel", 0),
+            *(part.environment, (library,)),
+        )
+        self.targetdescr.target_context.insert_user_function(stand_in, part.fndesc, [library])
+        return part._replace(entry_point=stand_in)
+
+
+def _part(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    def decorate(function: Callable[..., Any]) -> Any:
+        part = numba.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)(
+            function
+        )
+        plain = part._compiler
+        part._compiler = _PartCompiler(
+            function, plain.targetdescr, plain.targetoptions, plain.locals, plain.pipeline_class
+        )
+        return part
+
+    return decorate
+
+
+# For the parts of a kernel: they cannot be called from Python. Numbers that a kernel knows are known to its
+# inlined parts too; parts that are seldom needed are `called`, and stand in it once.
+inlined = _part(forceinline=True)
+called = _part()
 
 
 def _cache_of(function: Callable[..., Any]) -> _Cache | _NoCache:
