@@ -3,18 +3,22 @@
 import hashlib
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numba
-from numba import _dynfunc
+from numba import _dynfunc  # type: ignore[attr-defined]
 from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
-from numba.core.dispatcher import _FunctionCompiler
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.dispatcher import _FunctionCompiler  # type: ignore[attr-defined]
 
 _SOURCES = Path(__file__).parents[1]
+_config: Any = numba.config
+_PART: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def _digest_of_sources() -> str:
@@ -116,13 +120,25 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     return decorate
 
 
-class _PartCompiler(_FunctionCompiler):
-    """Compiles a part of a kernel as far as LLVM's language, from which whatever calls it goes on.
+@contextmanager
+def _unoptimised() -> Iterator[None]:
+    """Let Numba hand LLVM's language on as it writes it."""
+    with global_compiler_lock:
+        usual, _config.OPT = _config.OPT, _config._OptLevel(0)
+        try:
+            yield
+        finally:
+            _config.OPT = usual
 
-    Numba would make machine code of each part too, which nobody runs. And LLVM's code generator rewrites what
-    it is given: an address that is a sum of numbers may become an offset from a pointer made of the smaller
-    one, such as a counter that starts at zero. A kernel that is optimised after this is taken to go through
-    the null pointer, and loses whatever comes after.
+
+class _PartCompiler(_FunctionCompiler):
+    """Compiles a part of a kernel as far as LLVM's language; whatever calls it is optimised as a whole.
+
+    Numba would optimise each part and make machine code of it, which nobody runs: half of the wait of a first
+    call. It would do harm, too, for the code generator rewrites what it is given: an address that is a sum
+    of numbers may become an offset from a pointer made of the smaller one, such as a counter that starts at
+    zero. A kernel that is optimised after this is taken to go through the null pointer, and loses whatever
+    comes after.
     """
 
     def _customize_flags(self, flags: Any) -> Any:
@@ -130,9 +146,11 @@ class _PartCompiler(_FunctionCompiler):
         return flags
 
     def _compile_core(self, args: Any, return_type: Any) -> Any:
-        part = super()._compile_core(args, return_type)
+        with _unoptimised():
+            part = super()._compile_core(args, return_type)
         library = part.library
-        library._finalize_final_module = lambda: setattr(library, "_finalized", True)  # no machine code
+        library._optimize_final_module = lambda: None
+        library._finalize_final_module = lambda: setattr(library, "_finalized", True)
         library.finalize()
         stand_in = _dynfunc.make_function(
             *(part.fndesc.lookup_module(), part.fndesc.qualname, "part of a kernel", 0),
@@ -144,9 +162,7 @@ class _PartCompiler(_FunctionCompiler):
 
 def _part(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     def decorate(function: Callable[..., Any]) -> Any:
-        part = numba.njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)(
-            function
-        )
+        part: Any = numba.njit(**_PART, **options)(function)
         plain = part._compiler
         part._compiler = _PartCompiler(
             function, plain.targetdescr, plain.targetoptions, plain.locals, plain.pipeline_class

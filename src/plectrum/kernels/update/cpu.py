@@ -1,8 +1,10 @@
-"""Updates of rows on the CPU: ids are sorted by row, each row is read once, stepped and written once.
+"""Updates of rows on the CPU: ids are grouped by row, each row is read once, stepped and written once.
 
 Every function here takes addresses, because one call serves many tables. ``jobs`` is an int64 array with a
-row per table whose columns are named below; a job's keys are ``row << 32 | position``, sorted, so that
-equal rows stand together in the order of the batch: sums come out the same whatever the number of threads.
+row per table whose columns are named below; a job's keys are ``row << 32 | position``. Rows that occur once
+are stepped on in the order of the batch, in which their gradients lie: these are read as fast as memory gives
+them. The others are sorted, so that equal rows stand together in the order of the batch. Sums come out the
+same whatever the number of threads.
 
 All arrays are pointers, whose items Numba reads without asking whether an index is negative.
 """
@@ -17,6 +19,7 @@ import numpy as np
 from plectrum.kernels.native._cpu_compile import compiled_body, inlined
 from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, store
 from plectrum.kernels.native._cpu_memory import (
+    WRITES_WHOLE_LINES,
     int32_at,
     int64_at,
     pointer_like,
@@ -35,20 +38,69 @@ LAST, NOW = 12, 13
 CHANCE = 14  # where all chance of a table of 16 bits comes from
 N_COLUMNS = 15
 
+# Whether states may be written past the caches. Where a line goes to memory in halves, one that has just been
+# read is waited for: Adam on 500,000 x 64 took a fifth longer so, with AVX2.
+STREAMS_STATES = WRITES_WHOLE_LINES
+
 _AHEAD = 16  # rows ahead for which memory is asked
 _BLOCK, _BLOCK_BYTES = 256, 2**16  # rows whose gradients are summed before any of them is stepped on
+_MARKS = 8  # for each id, to note whether its row occurs once
 _BITS, _MOST_PASSES = 11, 3  # of the row sorted by in one pass; 31 bits need three
 _POSITION = 0xFFFFFFFF
 _DIM32, _DIM64, _NONE = np.int64(32), np.int64(64), np.int64(0)  # no literals: Numba would compile for each
 
 
 @inlined
-def sort_by_row(job, part, n_parts, keys, spare, counts):
-    """Sort the job's ids whose row is `part` modulo `n_parts`, a power of two.
+def n_marks_for(n_ids):
+    """Return for how many rows `find_alone` notes whether they have occurred: a power of two."""
+    n = 64
+    while n < _MARKS * n_ids:
+        n *= 2
+    return n
 
-    Returns 1 if the sorted keys stand in `spare`, 0 if in `keys`, -1 for a bad id; and how many there are.
+
+@inlined
+def note_rows(ids, stride, n_ids, n_rows, marks, mask):
+    """Note for every row, by its lowest bits, whether it occurs not at all, once (1) or again (3).
+
+    Two bits each. Rows that share them count as one that occurs again. Returns False for a bad id.
     """
-    ids, n_rows, stride = int64_at(job[IDS]), job[N_ROWS], job[ID_STRIDE]
+    for j in range((mask >> 5) + 1):
+        marks[j] = 0
+    for i in range(n_ids):
+        row = ids[i * stride]
+        if row < 0 or row >= n_rows:
+            return False
+        place, shift = (row & mask) >> 5, (row & 31) << 1
+        seen = marks[place] >> shift & 3
+        marks[place] |= (seen << 1 | 1) << shift & (3 << shift)
+    return True
+
+
+@inlined
+def find_alone(job, part, n_parts, marks, alone, others):
+    """Write to `alone` the keys of rows that occur once, to `others` those of rows that may occur again.
+
+    Both in the order of the batch, of which each part has a range; others go by their row, so that equal rows
+    come to one part. Returns how many there are of each, -1 for a bad id.
+    """
+    ids, n_ids, stride, mask = int64_at(job[IDS]), job[N_IDS], job[ID_STRIDE], n_marks_for(job[N_IDS]) - 1
+    if not note_rows(ids, stride, n_ids, job[N_ROWS], marks, mask):
+        return -1, 0
+    first, end = part * n_ids // n_parts, (part + 1) * n_ids // n_parts
+    n_alone = n_others = 0
+    for i in range(n_ids):
+        row = ids[i * stride]
+        is_alone = (marks[(row & mask) >> 5] >> ((row & 31) << 1) & 3) == 1
+        alone[n_alone] = others[n_others] = row << 32 | i  # written anyway: no branch to guess wrong
+        n_alone += is_alone & (first <= i) & (i < end)
+        n_others += (not is_alone) & ((row & (n_parts - 1)) == part)
+    return n_alone, n_others
+
+
+@inlined
+def sort_by_row(n_rows, keys, n, spare, counts):
+    """Sort n keys by their row, those of a row in the order they have; return 1 if they end in `spare`."""
     n_bits = 1
     while n_rows > 1 << n_bits:
         n_bits += 1
@@ -57,16 +109,10 @@ def sort_by_row(job, part, n_parts, keys, spare, counts):
     mask = (1 << per_pass) - 1
     for j in range(n_passes << _BITS):
         counts[j] = 0
-    n = 0
-    for i in range(job[N_IDS]):
-        row = ids[i * stride]
-        if row < 0 or row >= n_rows:
-            return -1, 0
-        keys[n] = row << 32 | i
-        is_ours = (row & (n_parts - 1)) == part
-        n += is_ours
+    for i in range(n):
+        row = keys[i] >> 32
         for k in range(n_passes):
-            counts[(k << _BITS) + ((row >> k * per_pass) & mask)] += is_ours
+            counts[(k << _BITS) + (row >> k * per_pass & mask)] += 1
     source, to = keys, spare
     for k in range(n_passes):
         start, total, shift = k << _BITS, 0, 32 + k * per_pass
@@ -76,11 +122,11 @@ def sort_by_row(job, part, n_parts, keys, spare, counts):
             total += here
         for i in range(n):
             key = source[i]
-            digit = start + ((key >> shift) & mask)
+            digit = start + (key >> shift & mask)
             to[counts[digit]] = key
             counts[digit] += 1
         source, to = to, source
-    return n_passes & 1, n
+    return n_passes & 1
 
 
 @inlined
@@ -210,9 +256,9 @@ TURN, SEAT, BAD, JOBS, N_JOBS, N_PARTS, NUMBERS, N_MOST, DESKS, DESK_BYTES, MAY_
 
 def desk_bytes(n_most: int, dim_most: int, number_bytes: int) -> int:
     """Return how many bytes each thread needs to work with."""
-    keys = 2 * 8 * (n_most + 1)
+    marks, keys = n_marks_for.py_func(n_most) // 4, 3 * 8 * (n_most + 1)
     counts, rows = 8 * (_MOST_PASSES << _BITS), 2 * 8 * _BLOCK
-    return -(-(keys + counts + rows + max(_BLOCK_BYTES, dim_most * number_bytes)) // 64) * 64
+    return -(-(marks + keys + counts + rows + max(_BLOCK_BYTES, dim_most * number_bytes)) // 64) * 64
 
 
 @inlined
@@ -224,8 +270,10 @@ def update_in_turns(step, states_of, arguments, like, numbers):
     a = int64_at(arguments)
     may_stream = a[MAY_STREAM] != 0
     n_parts, desk = a[N_PARTS], a[DESKS] + take_turn(arguments + 8 * SEAT) * a[DESK_BYTES]
-    keys, spare = int64_at(desk), int64_at(desk + 8 * (a[N_MOST] + 1))
-    desk += 16 * (a[N_MOST] + 1)
+    marks, some = int64_at(desk), 8 * (a[N_MOST] + 1)
+    desk += n_marks_for(a[N_MOST]) // 4
+    alone, others, spare = int64_at(desk), int64_at(desk + some), int64_at(desk + 2 * some)
+    desk += 3 * some
     counts, rows, gradients = (
         int64_at(desk),
         int64_at(desk + 8 * (_MOST_PASSES << _BITS)),
@@ -238,24 +286,27 @@ def update_in_turns(step, states_of, arguments, like, numbers):
         if table >= a[N_JOBS]:
             return
         job = int64_at(a[JOBS] + table * N_COLUMNS * 8)
-        which, n = sort_by_row(job, turn % n_parts, n_parts, keys, spare, counts)
-        if which < 0:
+        n, n_others = find_alone(job, turn % n_parts, n_parts, marks, alone, others)
+        if n < 0:
             a[BAD] = table
             return
-        found = spare if which else keys
-        # a loop over a number of columns that the compiler knows takes half the time
-        if job[DIM] == _DIM64:
-            update_rows(
-                step, states_of, job, _DIM64, found, n, like, numbers, rows, gradients, sums, may_stream
-            )
-        elif job[DIM] == _DIM32:
-            update_rows(
-                step, states_of, job, _DIM32, found, n, like, numbers, rows, gradients, sums, may_stream
-            )
-        else:
-            update_rows(
-                step, states_of, job, job[DIM], found, n, like, numbers, rows, gradients, sums, may_stream
-            )
+        is_in_spare = sort_by_row(job[N_ROWS], others, n_others, spare, counts)
+        found = alone
+        for _ in range(2):
+            # a loop over a number of columns that the compiler knows takes half the time
+            if job[DIM] == _DIM64:
+                update_rows(
+                    step, states_of, job, _DIM64, found, n, like, numbers, rows, gradients, sums, may_stream
+                )
+            elif job[DIM] == _DIM32:
+                update_rows(
+                    step, states_of, job, _DIM32, found, n, like, numbers, rows, gradients, sums, may_stream
+                )
+            else:
+                update_rows(
+                    step, states_of, job, job[DIM], found, n, like, numbers, rows, gradients, sums, may_stream
+                )
+            found, n = spare if is_in_spare else others, n_others
 
 
 @cache
