@@ -2,16 +2,15 @@
 
 # mypy: ignore-errors
 # Numba types these functions; the tests hold them to the reference.
-import numba
 import numpy as np
 
-from plectrum.kernels.native._cpu_compile import compiled
+from plectrum.kernels.native._cpu_compile import called, compiled
 from plectrum.kernels.nearest._cpu_tile import PANEL, TILE, score_tile
 
 __all__ = ["TILE", "nearest_rows"]
 
 
-@numba.njit(inline="never")
+@called
 def _fill_panel(panel, matrix, norms, first, last, dim):
     """Lay rows on their side, divided by their lengths; columns without a row (or a finite one) are zeros."""
     unit = np.zeros(dim, np.float32)
@@ -27,7 +26,7 @@ def _fill_panel(panel, matrix, norms, first, last, dim):
             panel[d * PANEL + j] = unit[d]
 
 
-@numba.njit(inline="never")
+@called
 def _replace_worst(scores, rows, n, score, row):
     """Put a better score in the place of the worst one (of equals the last row): the first of the heap."""
     at = 0

@@ -10,7 +10,7 @@ down and Python's own ``float`` decides.
 import numba
 import numpy as np
 
-from plectrum.kernels.native._cpu_compile import compiled
+from plectrum.kernels.native._cpu_compile import called, compiled
 
 _SPACE, _NEWLINE, _RETURN = 32, 10, 13
 _PLUS, _MINUS, _POINT, _UPPER_E, _LOWER_E = 43, 45, 46, 69, 101
@@ -27,7 +27,7 @@ def _is_end(c):
     return c == _SPACE or c == _NEWLINE or c == _RETURN  # noqa: PLR1714  (a tuple would be slower)
 
 
-@numba.njit
+@called
 def _number(raw, at):
     """Return (value, end, simple): the number that starts at `at`, where it ends, whether it is certain."""
     negative = raw[at] == _MINUS
@@ -86,7 +86,7 @@ def _number(raw, at):
     return np.float32(-value if negative else value), p, True
 
 
-@numba.njit
+@called
 def _numbers(raw, at, dim, row, matrix, hard, n_hard):
     """Parse `dim` numbers, each after one space, from `at` on; return (end or -1, n_hard)."""
     p = at
@@ -108,7 +108,7 @@ def _numbers(raw, at, dim, row, matrix, hard, n_hard):
     return p, n_hard
 
 
-@numba.njit
+@called
 def _content_end(raw, line_end, start):
     """Return where a line's content ends: before spaces and a carriage return at its end."""
     end = line_end

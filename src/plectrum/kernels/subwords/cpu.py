@@ -3,7 +3,7 @@
 import numba
 import numpy as np
 
-from plectrum.kernels.native._cpu_compile import compiled
+from plectrum.kernels.native._cpu_compile import called, compiled
 
 _LEFT, _RIGHT = 60, 62  # < and >
 
@@ -18,7 +18,7 @@ def _byte(raw, start, length, i):
     return np.uint32(raw[start + i - 1])
 
 
-@numba.njit
+@called
 def _walk(raw, start, length, min_n, max_n, bucket, buckets, n_found):
     """Note the buckets of a word's n-grams from ``buckets[n_found]`` on, as there is room; return the end."""
     size = length + 2
