@@ -12,10 +12,15 @@ from plectrum.kernels.dispatch import choose
 Wanted = Tensor | range  # ids, or all rows of a range
 Rows = Any  # int64 arrays where the compiled kernels take them on, tensors elsewhere
 
+_MOST_ROWS = 2**31
+
 
 def is_compiled(table: Tensor) -> bool:
-    """Return True when the compiled kernels serve updates of this table: its rows must lie end to end."""
-    if not table.is_contiguous():
+    """Return True when the compiled kernels serve updates of this table.
+
+    Its rows must lie end to end, and a row's number must fit beside a position in an int64.
+    """
+    if not table.is_contiguous() or table.shape[0] > _MOST_ROWS:
         return False
     device = "cpu" if table.is_cpu else table.device.type
     return choose("update", device, name_of(table.dtype)).implementation == "cpu"

@@ -98,8 +98,8 @@ class _NoCache:
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     """Return a decorator that compiles with Numba: no interpreter lock, cached where possible.
 
-    Use it for the entry points, and ``numba.njit`` with ``inline="never"`` or nothing for functions that only
-    entry points call. `options` go to ``numba.njit``; ``nogil=True`` is set.
+    Use it for the entry points, and `inlined` or `called` for what only they call. `options` go to
+    ``numba.njit``; ``nogil=True`` is set.
 
     Examples
     --------
@@ -172,8 +172,9 @@ def _part(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     return decorate
 
 
-# For the parts of a kernel: they cannot be called from Python. Numbers that a kernel knows are known to its
-# inlined parts too; parts that are seldom needed are `called`, and stand in it once.
+# For the parts of a kernel: they cannot be called from Python, and an exception of theirs must be a constant.
+# Numbers that a kernel knows are known to its inlined parts too; parts that are seldom needed are `called`, and
+# stand in it once.
 inlined = _part(forceinline=True)
 called = _part()
 
