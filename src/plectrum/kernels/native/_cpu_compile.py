@@ -173,8 +173,8 @@ def _part(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 # For the parts of a kernel: they cannot be called from Python, and an exception of theirs must be a constant.
-# Numbers that a kernel knows are known to its inlined parts too; parts that are seldom needed are `called`, and
-# stand in it once.
+# Numbers that a kernel knows are known to its inlined parts too; parts that are seldom needed are `called`,
+# and stand in it once.
 inlined = _part(forceinline=True)
 called = _part()
 
