@@ -12,7 +12,7 @@ from plectrum.kernels.dispatch import choose
 Wanted = Tensor | range  # ids, or all rows of a range
 Rows = Any  # int64 arrays where the compiled kernels take them on, tensors elsewhere
 
-_MOST_ROWS = 2**31
+_MOST_ROWS = 2**31  # of a table whose keys the update can sort
 
 
 def is_compiled(table: Tensor) -> bool:
