@@ -20,8 +20,6 @@ from plectrum.rows._behind import name_of
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._place import Place
 
-_STREAMED_FROM = 2**23  # bytes of gradient; states of as many rows would drive everything from the caches
-
 
 class Fit(NamedTuple):
     """Where a table and its states lie, which have been found to fit each other; 0 for a state it has not."""
@@ -124,14 +122,13 @@ def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
         n_parts *= 2
     kernels, job_array, numbers = _kernels(), array("q", jobs), _numbers(step, dtype)
     n_bytes = kernels.desk_bytes(n_most, dim_most, numbers.itemsize)
-    may_stream = kernels.STREAMS_STATES and n_numbers * numbers.itemsize >= _STREAMED_FROM
     body = kernels.update_tables(_kernel_of(step), name_of(dtype))
     desk = take_desk(n_threads * n_bytes)
     arguments = array(
         "q",
         (
             *(0, 0, -1, job_array.buffer_info()[0], len(taken), n_parts, numbers.buffer_info()[0]),
-            *(n_most, desk.address, n_bytes, may_stream),
+            *(n_most, desk.address, n_bytes),
         ),
     )
     try:

@@ -267,19 +267,6 @@ def store(typing_context: Any, address: Any, n: Any, like: Any, lanes: Any) -> A
 
 
 @intrinsic
-def stream(typing_context: Any, address: Any, like: Any, lanes: Any) -> Any:
-    """Write sixteen numbers past the caches; `address` must be a multiple of 64, `like` not of 16 bits."""
-
-    def generate(context: Any, builder: Any, sig: Any, arguments: Any) -> Any:
-        place, _, value = arguments
-        store = builder.store(value, builder.inttoptr(place, value.type.as_pointer()), align=64)
-        store.set_metadata("nontemporal", builder.module.add_metadata([_I32(1)]))
-        return context.get_dummy_value()
-
-    return types.void(types.int64, like, lanes), generate
-
-
-@intrinsic
 def store_at_random(typing_context: Any, address: Any, n: Any, like: Any, lanes: Any, key: Any) -> Any:
     """As `store`, but numbers of 16 bits are rounded up or down at random, right on average.
 

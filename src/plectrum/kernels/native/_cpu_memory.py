@@ -4,12 +4,10 @@ from typing import Any
 
 import numba
 from llvmlite import ir
-from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.extending import intrinsic
 
-_READ, _WRITE, _DATA = 0, 1, 1
-_NEAR = 3  # to the first cache
+_READ, _SECOND_CACHE, _DATA = 0, 2, 1  # what LLVM's prefetch is for, how near memory shall come, of what kind
 
 
 @intrinsic
@@ -43,35 +41,26 @@ int32_at = _define_pointer_to(types.int32)
 int64_at = _define_pointer_to(types.int64)
 
 
-def _emit_prefetch(builder: Any, address: Any, for_write: int) -> None:
-    i32, pointer = ir.IntType(32), ir.PointerType(ir.IntType(8))
-    name = "llvm.prefetch.p0"
-    module = builder.module
-    function = module.globals.get(name) or ir.Function(
-        module, ir.FunctionType(ir.VoidType(), [pointer, i32, i32, i32]), name
-    )
-    place = builder.inttoptr(address, pointer)
-    builder.call(function, [place, i32(for_write), i32(_NEAR), i32(_DATA)])
+@intrinsic
+def prefetch(typing_context: Any, address: Any) -> Any:
+    """Ask for the cache line at `address`, which may be any number: no fault comes of it.
 
+    For the second cache, which waits for many more lines at once than the first; and only to read, though
+    the line may be written later: asked for in order to write, random rows come a third more slowly.
+    """
 
-def _define_prefetch(for_write: int) -> Any:
-    @intrinsic
-    def ask(typing_context: Any, address: Any) -> Any:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            _emit_prefetch(builder, arguments[0], for_write)
-            return context.get_dummy_value()
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        i32, pointer = ir.IntType(32), ir.PointerType(ir.IntType(8))
+        name = "llvm.prefetch.p0"
+        module = builder.module
+        function = module.globals.get(name) or ir.Function(
+            module, ir.FunctionType(ir.VoidType(), [pointer, i32, i32, i32]), name
+        )
+        place = builder.inttoptr(arguments[0], pointer)
+        builder.call(function, [place, i32(_READ), i32(_SECOND_CACHE), i32(_DATA)])
+        return context.get_dummy_value()
 
-        return types.void(types.int64), generate
-
-    return ask
-
-
-# Each asks for the cache line at an address (an integer); none ever faults, whatever the address.
-prefetch = _define_prefetch(_READ)
-prefetch_to_write = _define_prefetch(_WRITE)
-
-# True where one instruction writes a whole cache line
-WRITES_WHOLE_LINES = bool(get_host_cpu_features().get("avx512f"))
+    return types.void(types.int64), generate
 
 
 _LINE, _FOUR_LINES = 64, 256  # bytes
@@ -99,7 +88,6 @@ def _define_over_lines(act: Any) -> Any:
 
 
 prefetch_row = _define_over_lines(prefetch)
-prefetch_row_to_write = _define_over_lines(prefetch_to_write)
 
 
 @intrinsic

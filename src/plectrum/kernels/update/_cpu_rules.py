@@ -14,7 +14,6 @@ from plectrum.kernels.native._cpu_lanes import (
     spread,
     store,
     store_at_random,
-    stream,
     total,
 )
 from plectrum.kernels.native._cpu_memory import pointer_like
@@ -70,26 +69,16 @@ def adamw(w, s1, s2, g, hp):
     return hp[DECAY] * w - hp[LR] * s1 / (root(s2) * hp[CORRECTION] + hp[EPS]), s1, s2
 
 
-@inlined
-def put(address, n, numbers, lanes, is_streamed):
-    """Write a state, past the caches or not."""
-    if is_streamed:
-        stream(address, numbers, lanes)
-    else:
-        store(address, n, numbers, lanes)
-
-
 def _define_step(move, n_states):
     """Return the step on a row of a rule that treats every number alike.
 
     Its arguments: the addresses of the row, of its two states and of its gradient, the last three of the
     dtype of `numbers`; the number of columns; `like`, whose dtype says how the row lies in memory (see
-    `_cpu_lanes`); the hyperparameters; all chance for rows of 16 bits; and whether the states are written
-    past the caches.
+    `_cpu_lanes`); the hyperparameters; and all chance for rows of 16 bits.
     """
 
     @inlined
-    def step_lanes(places, k, n, like, numbers, hp, key, is_streamed):
+    def step_lanes(places, k, n, like, numbers, hp, key):
         w_at, s1_at, s2_at, g_at = places
         at, wide = k * like.itemsize, k * numbers.itemsize
         w, g = load(w_at + at, n, like), load(g_at + wide, n, numbers)
@@ -98,12 +87,12 @@ def _define_step(move, n_states):
         w, s1, s2 = move(w, s1, s2, g, hp)
         store_at_random(w_at + at, n, like, w, key + k)
         if n_states > 0:
-            put(s1_at + wide, n, numbers, s1, is_streamed)
+            store(s1_at + wide, n, numbers, s1)
         if n_states > 1:
-            put(s2_at + wide, n, numbers, s2, is_streamed)
+            store(s2_at + wide, n, numbers, s2)
 
     @inlined
-    def step_row(places, dim, like, numbers, key, is_streamed):
+    def step_row(places, dim, like, numbers, key):
         hp = (
             *(spread(numbers[0]), spread(numbers[1]), spread(numbers[2]), spread(numbers[3])),
             *(spread(numbers[4]), spread(numbers[5]), spread(numbers[6]), spread(numbers[7])),
@@ -111,9 +100,9 @@ def _define_step(move, n_states):
         )
         whole = dim // WIDTH * WIDTH
         for k in range(0, whole, WIDTH):
-            step_lanes(places, k, WIDTH, like, numbers, hp, key, is_streamed)
+            step_lanes(places, k, WIDTH, like, numbers, hp, key)
         if whole < dim:
-            step_lanes(places, whole, dim - whole, like, numbers, hp, key, False)
+            step_lanes(places, whole, dim - whole, like, numbers, hp, key)
 
     return step_row
 
@@ -136,7 +125,7 @@ def descend(places, k, n, like, numbers, decay, rate, key):
 
 
 @inlined
-def rowwise_adagrad(places, dim, like, numbers, key, is_streamed):
+def rowwise_adagrad(places, dim, like, numbers, key):
     """Row-wise Adagrad: one number of state for the row, the mean square of its gradients."""
     lr, decay = numbers[LR], spread(numbers[DECAY])
     squares = spread(lr - lr)

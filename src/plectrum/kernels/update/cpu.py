@@ -19,12 +19,10 @@ import numpy as np
 from plectrum.kernels.native._cpu_compile import compiled_body, inlined
 from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, store
 from plectrum.kernels.native._cpu_memory import (
-    WRITES_WHOLE_LINES,
     int32_at,
     int64_at,
     pointer_like,
     prefetch_row,
-    prefetch_row_to_write,
     take_turn,
 )
 from plectrum.kernels.update._cpu_rules import RULES, SIGN
@@ -37,10 +35,6 @@ BAG_OF, SCALE = 10, 11  # row of the values that an id's gradient stands in, and
 LAST, NOW = 12, 13
 CHANCE = 14  # where all chance of a table of 16 bits comes from
 N_COLUMNS = 15
-
-# Whether states may be written past the caches. Where a line goes to memory in halves, one that has just been
-# read is waited for: Adam on 500,000 x 64 took a fifth longer so, with AVX2.
-STREAMS_STATES = WRITES_WHOLE_LINES
 
 _AHEAD = 16  # rows ahead for which memory is asked
 _BLOCK, _BLOCK_BYTES = 256, 2**16  # rows whose gradients are summed before any of them is stepped on
@@ -181,11 +175,11 @@ def add_up_row(gradients, keys, i, after, dim, like, numbers, to):
 
 @inlined
 def ask_for_row(states_of, job, row, dim, like, numbers):
-    """Ask for a row and its states, in order to write them."""
+    """Ask for a row and its states."""
     row_bytes, (first, second) = dim * like.itemsize, states_of(dim, numbers)
-    prefetch_row_to_write(job[TABLE] + row * row_bytes, row_bytes)
-    prefetch_row_to_write(job[STATE1] + row * first, first)
-    prefetch_row_to_write(job[STATE2] + row * second, second)
+    prefetch_row(job[TABLE] + row * row_bytes, row_bytes)
+    prefetch_row(job[STATE1] + row * first, first)
+    prefetch_row(job[STATE2] + row * second, second)
 
 
 @inlined
@@ -219,22 +213,18 @@ def sum_up(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, rows, gr
 
 
 @inlined
-def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers, may_stream):
-    """Step on n rows by their gradients; nothing here depends on what the rows are, so that reads overlap.
-
-    Where `may_stream`, states are written past the caches: their turn comes again much later.
-    """
+def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers):
+    """Step on n rows by their gradients; nothing here depends on what the rows are, so that reads overlap."""
     row_bytes, g_bytes = dim * like.itemsize, dim * numbers.itemsize
     table, state1, state2, chance = job[TABLE], job[STATE1], job[STATE2], job[CHANCE]
     first, second = states_of(dim, numbers)
-    is_streamed = may_stream and (state1 | state2 | first | second) & 63 == 0
     for k in range(n):
         if k + _AHEAD < n:
             ask_for_row(states_of, job, rows[k + _AHEAD], dim, like, numbers)
             prefetch_row(gradients[k + _AHEAD], g_bytes)
         row = rows[k]
         where = (table + row * row_bytes, state1 + row * first, state2 + row * second, gradients[k])
-        step(where, dim, like, numbers, chance + row * dim, is_streamed)
+        step(where, dim, like, numbers, chance + row * dim)
     if job[LAST]:
         last = int32_at(job[LAST])
         for k in range(n):
@@ -242,16 +232,16 @@ def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers, may_
 
 
 @inlined
-def update_rows(step, states_of, job, dim, keys, n_keys, like, numbers, rows, gradients, sums, may_stream):
+def update_rows(step, states_of, job, dim, keys, n_keys, like, numbers, rows, gradients, sums):
     """Step on the rows of the first `n_keys` keys, a block at a time."""
     at_once, i = min(_BLOCK, max(_BLOCK_BYTES // (dim * numbers.itemsize), 1)), _NONE
     while i < n_keys:
         n, i = sum_up(states_of, job, dim, keys, i, n_keys, at_once, like, numbers, rows, gradients, sums)
-        step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers, may_stream)
+        step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers)
 
 
 # arguments of a body of `update_tables`
-TURN, SEAT, BAD, JOBS, N_JOBS, N_PARTS, NUMBERS, N_MOST, DESKS, DESK_BYTES, MAY_STREAM = range(11)
+TURN, SEAT, BAD, JOBS, N_JOBS, N_PARTS, NUMBERS, N_MOST, DESKS, DESK_BYTES = range(10)
 
 
 def desk_bytes(n_most: int, dim_most: int, number_bytes: int) -> int:
@@ -268,7 +258,6 @@ def update_in_turns(step, states_of, arguments, like, numbers):
     A row belongs to one part of its table, so that no two threads meet; `N_PARTS` is a power of two.
     """
     a = int64_at(arguments)
-    may_stream = a[MAY_STREAM] != 0
     n_parts, desk = a[N_PARTS], a[DESKS] + take_turn(arguments + 8 * SEAT) * a[DESK_BYTES]
     marks, some = int64_at(desk), 8 * (a[N_MOST] + 1)
     desk += n_marks_for(a[N_MOST]) // 4
@@ -295,17 +284,11 @@ def update_in_turns(step, states_of, arguments, like, numbers):
         for _ in range(2):
             # a loop over a number of columns that the compiler knows takes half the time
             if job[DIM] == _DIM64:
-                update_rows(
-                    step, states_of, job, _DIM64, found, n, like, numbers, rows, gradients, sums, may_stream
-                )
+                update_rows(step, states_of, job, _DIM64, found, n, like, numbers, rows, gradients, sums)
             elif job[DIM] == _DIM32:
-                update_rows(
-                    step, states_of, job, _DIM32, found, n, like, numbers, rows, gradients, sums, may_stream
-                )
+                update_rows(step, states_of, job, _DIM32, found, n, like, numbers, rows, gradients, sums)
             else:
-                update_rows(
-                    step, states_of, job, job[DIM], found, n, like, numbers, rows, gradients, sums, may_stream
-                )
+                update_rows(step, states_of, job, job[DIM], found, n, like, numbers, rows, gradients, sums)
             found, n = spare if is_in_spare else others, n_others
 
 
