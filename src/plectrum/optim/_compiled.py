@@ -61,9 +61,9 @@ class Work(NamedTuple):
 def update_tables(work: Sequence[Work], step: Step) -> None:
     """Take one step on the rows of every table, in place. All tables have one dtype.
 
-    Cost: goes through the ids twice in every thread and sorts those that may occur again (two or three passes
-    over 8 bytes each), reads each gradient once, reads and writes each distinct row and its state once. Extra
-    memory: 28 bytes per id and thread, kept for the next step.
+    Cost: every thread goes through the ids of its tables once and sorts those that may occur again (two or
+    three passes over 8 bytes each). Each gradient is read once, each distinct row and its state are read and
+    written once. Extra memory: 28 bytes per id and thread, kept for the next step.
     """
     bad = _share_out(work, step, torch.get_num_threads())
     if bad is not None:

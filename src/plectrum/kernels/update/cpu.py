@@ -41,12 +41,29 @@ _BLOCK, _BLOCK_BYTES = 256, 2**16  # rows whose gradients are summed before any 
 _MARKS = 8  # for each id, to note whether its row occurs once
 _BITS, _MOST_PASSES = 11, 3  # of the row sorted by in one pass; 31 bits need three
 _POSITION = 0xFFFFFFFF
+_SPREAD = 0x9E3779B1  # odd, 2**32 over the golden ratio: the product's upper bits depend on all of a row's
 _DIM32, _DIM64, _NONE = np.int64(32), np.int64(64), np.int64(0)  # no literals: Numba would compile for each
 
 
 @inlined
+def take_keys(job, part, n_parts, keys):
+    """Write to `keys` those of one part's rows, in the order of the batch; return how many, -1 for a bad id.
+
+    Which part a row belongs to is as good as random: ids that are all even fall to all parts.
+    """
+    ids, stride, n_rows, last, n = int64_at(job[IDS]), job[ID_STRIDE], job[N_ROWS], n_parts - 1, 0
+    for i in range(job[N_IDS]):
+        row = ids[i * stride]
+        if row < 0 or row >= n_rows:
+            return -1
+        keys[n] = row << 32 | i  # written anyway: no branch to guess wrong
+        n += (row * _SPREAD >> 32 & last) == part
+    return n
+
+
+@inlined
 def n_marks_for(n_ids):
-    """Return for how many rows `find_alone` notes whether they have occurred: a power of two."""
+    """Return for how many rows `note_rows` notes whether they have occurred: a power of two."""
     n = 64
     while n < _MARKS * n_ids:
         n *= 2
@@ -54,42 +71,19 @@ def n_marks_for(n_ids):
 
 
 @inlined
-def note_rows(ids, stride, n_ids, n_rows, marks, mask):
+def note_rows(keys, n, marks):
     """Note for every row, by its lowest bits, whether it occurs not at all, once (1) or again (3).
 
-    Two bits each. Rows that share them count as one that occurs again. Returns False for a bad id.
+    Two bits each. Rows that share them count as one that occurs again.
     """
+    mask = n_marks_for(n) - 1
     for j in range((mask >> 5) + 1):
         marks[j] = 0
-    for i in range(n_ids):
-        row = ids[i * stride]
-        if row < 0 or row >= n_rows:
-            return False
+    for i in range(n):
+        row = keys[i] >> 32
         place, shift = (row & mask) >> 5, (row & 31) << 1
         seen = marks[place] >> shift & 3
         marks[place] |= (seen << 1 | 1) << shift & (3 << shift)
-    return True
-
-
-@inlined
-def find_alone(job, part, n_parts, marks, alone, others):
-    """Write to `alone` the keys of rows that occur once, to `others` those of rows that may occur again.
-
-    Both in the order of the batch, of which each part has a range; others go by their row, so that equal rows
-    come to one part. Returns how many there are of each, -1 for a bad id.
-    """
-    ids, n_ids, stride, mask = int64_at(job[IDS]), job[N_IDS], job[ID_STRIDE], n_marks_for(job[N_IDS]) - 1
-    if not note_rows(ids, stride, n_ids, job[N_ROWS], marks, mask):
-        return -1, 0
-    first, end = part * n_ids // n_parts, (part + 1) * n_ids // n_parts
-    n_alone = n_others = 0
-    for i in range(n_ids):
-        row = ids[i * stride]
-        is_alone = (marks[(row & mask) >> 5] >> ((row & 31) << 1) & 3) == 1
-        alone[n_alone] = others[n_others] = row << 32 | i  # written anyway: no branch to guess wrong
-        n_alone += is_alone & (first <= i) & (i < end)
-        n_others += (not is_alone) & ((row & (n_parts - 1)) == part)
-    return n_alone, n_others
 
 
 @inlined
@@ -183,14 +177,44 @@ def ask_for_row(states_of, job, row, dim, like, numbers):
 
 
 @inlined
-def sum_up(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, rows, gradients, sums):
+def is_read_as_it_is(job, like, numbers):
+    """Return True where a step can read a gradient where it stands."""
+    return numbers[SIGN] == 1 and not job[SCALE] and like.itemsize == numbers.itemsize
+
+
+@inlined
+def take_alone(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, marks, others, n_others, work):
+    """Note the next `n_rows` rows at most that occur once, and where their gradients stand; put others aside.
+
+    Returns how many rows there are, the first key that is left, and how many others there are by now.
+    """
+    rows, gradients, _ = work
+    gradient = (job[VALUES], job[VALUE_STRIDE], job[BAG_OF], job[SCALE], numbers[SIGN])
+    value_bytes, mask, count = dim * like.itemsize, n_marks_for(n_keys) - 1, 0
+    while i < n_keys and count < n_rows:
+        key = keys[i]
+        row, (at, _) = key >> 32, gradient_at(gradient, key, numbers)
+        if count < _AHEAD:  # the first to be stepped on
+            ask_for_row(states_of, job, row, dim, like, numbers)
+            prefetch_row(at, value_bytes)
+        rows[count], gradients[count], others[n_others] = row, at, key  # written anyway, as in `take_keys`
+        is_alone = (marks[(row & mask) >> 5] >> ((row & 31) << 1) & 3) == 1
+        count += is_alone
+        n_others += not is_alone
+        i += 1
+    return count, i, n_others
+
+
+@inlined
+def sum_up(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, work):
     """Note the next `n_rows` rows at most, and where each one's gradient stands; sum it in `sums` if need be.
 
     Returns how many rows there are, and the first key that is left.
     """
+    rows, gradients, sums = work
     gradient = (job[VALUES], job[VALUE_STRIDE], job[BAG_OF], job[SCALE], numbers[SIGN])
     value_bytes, sum_bytes = dim * like.itemsize, dim * numbers.itemsize
-    as_it_is = numbers[SIGN] == 1 and not job[SCALE] and like.itemsize == numbers.itemsize
+    as_it_is = is_read_as_it_is(job, like, numbers)
     count = 0
     while i < n_keys and count < n_rows:
         row, after = keys[i] >> 32, i
@@ -232,12 +256,21 @@ def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers):
 
 
 @inlined
-def update_rows(step, states_of, job, dim, keys, n_keys, like, numbers, rows, gradients, sums):
-    """Step on the rows of the first `n_keys` keys, a block at a time."""
-    at_once, i = min(_BLOCK, max(_BLOCK_BYTES // (dim * numbers.itemsize), 1)), _NONE
+def update_rows(step, states_of, job, dim, keys, n_keys, are_sorted, like, numbers, marks, others, work):
+    """Step on the rows of the first `n_keys` keys, a block at a time.
+
+    Of keys that are not sorted, only those whose rows occur once; returns how many have been put aside.
+    """
+    at_once, i, n_others = min(_BLOCK, max(_BLOCK_BYTES // (dim * numbers.itemsize), 1)), _NONE, _NONE
     while i < n_keys:
-        n, i = sum_up(states_of, job, dim, keys, i, n_keys, at_once, like, numbers, rows, gradients, sums)
-        step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers)
+        if are_sorted:
+            n, i = sum_up(states_of, job, dim, keys, i, n_keys, at_once, like, numbers, work)
+        else:
+            n, i, n_others = take_alone(
+                states_of, job, dim, keys, i, n_keys, at_once, like, numbers, marks, others, n_others, work
+            )
+        step_rows(step, states_of, job, dim, work[0], work[1], n, like, numbers)
+    return n_others
 
 
 # arguments of a body of `update_tables`
@@ -261,35 +294,43 @@ def update_in_turns(step, states_of, arguments, like, numbers):
     n_parts, desk = a[N_PARTS], a[DESKS] + take_turn(arguments + 8 * SEAT) * a[DESK_BYTES]
     marks, some = int64_at(desk), 8 * (a[N_MOST] + 1)
     desk += n_marks_for(a[N_MOST]) // 4
-    alone, others, spare = int64_at(desk), int64_at(desk + some), int64_at(desk + 2 * some)
+    keys, others, spare = int64_at(desk), int64_at(desk + some), int64_at(desk + 2 * some)
     desk += 3 * some
-    counts, rows, gradients = (
-        int64_at(desk),
-        int64_at(desk + 8 * (_MOST_PASSES << _BITS)),
-        int64_at(desk + 8 * (_MOST_PASSES << _BITS) + 8 * _BLOCK),
-    )
-    sums = desk + 8 * (_MOST_PASSES << _BITS) + 16 * _BLOCK
+    counts = int64_at(desk)
+    desk += 8 * (_MOST_PASSES << _BITS)
+    work = (int64_at(desk), int64_at(desk + 8 * _BLOCK), desk + 16 * _BLOCK)  # rows, gradients, sums
     while True:
         turn = take_turn(arguments)
         table = turn // n_parts
         if table >= a[N_JOBS]:
             return
         job = int64_at(a[JOBS] + table * N_COLUMNS * 8)
-        n, n_others = find_alone(job, turn % n_parts, n_parts, marks, alone, others)
+        n = take_keys(job, turn % n_parts, n_parts, keys)
         if n < 0:
             a[BAD] = table
             return
-        is_in_spare = sort_by_row(job[N_ROWS], others, n_others, spare, counts)
-        found = alone
-        for _ in range(2):
+        found, is_sorted = keys, not is_read_as_it_is(job, like, numbers)
+        if not is_sorted:
+            note_rows(keys, n, marks)
+        while True:
+            if is_sorted and sort_by_row(job[N_ROWS], found, n, spare, counts):
+                found = spare
             # a loop over a number of columns that the compiler knows takes half the time
             if job[DIM] == _DIM64:
-                update_rows(step, states_of, job, _DIM64, found, n, like, numbers, rows, gradients, sums)
+                n = update_rows(
+                    step, states_of, job, _DIM64, found, n, is_sorted, like, numbers, marks, others, work
+                )
             elif job[DIM] == _DIM32:
-                update_rows(step, states_of, job, _DIM32, found, n, like, numbers, rows, gradients, sums)
+                n = update_rows(
+                    step, states_of, job, _DIM32, found, n, is_sorted, like, numbers, marks, others, work
+                )
             else:
-                update_rows(step, states_of, job, job[DIM], found, n, like, numbers, rows, gradients, sums)
-            found, n = spare if is_in_spare else others, n_others
+                n = update_rows(
+                    step, states_of, job, job[DIM], found, n, is_sorted, like, numbers, marks, others, work
+                )
+            if is_sorted:
+                break
+            found, is_sorted = others, True
 
 
 @cache
