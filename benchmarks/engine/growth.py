@@ -177,8 +177,9 @@ def peak_bytes():
     Linux lets a process begin with the peak of the one that started it, in `ru_maxrss` but not in VmHWM.
     """
     status = Path("/proc/self/status")
-    if status.exists():
-        return 1024 * next(int(line.split()[1]) for line in status.open() if line.startswith("VmHWM"))
+    for line in status.read_text().splitlines() if status.exists() else ():
+        if line.startswith("VmHWM"):
+            return 1024 * int(line.split()[1])
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

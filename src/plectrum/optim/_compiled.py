@@ -18,7 +18,7 @@ from plectrum.kernels.update._step import Step
 from plectrum.optim._absence import ALONE_BELOW, chance_for
 from plectrum.rows._behind import name_of
 from plectrum.rows._gradient import RowGradient
-from plectrum.rows._place import Place
+from plectrum.rows._place import MANY_FROM, Place
 
 
 class Fit(NamedTuple):
@@ -108,7 +108,7 @@ def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
         if n_ids and dim:
             last = 0 if w.last is None else w.last.data_ptr()
             first, second = states if len(states) == 2 else (states[0], 0)
-            jobs += (place.at, first, second, place.n_rows, dim, *found, last, w.now, chance_for(dtype))
+            jobs += (place.at, first, second, place.n_rows, dim, *found, last, w.now, chance_for(dtype), 0)
             taken.append(w)
             kept.append(keep)
             n_most, dim_most = max(n_most, n_ids), max(dim_most, dim)
@@ -120,7 +120,10 @@ def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
     n_parts = 1
     while n_threads > 1 and n_parts * len(taken) < n_threads:
         n_parts *= 2
-    kernels, job_array, numbers = _kernels(), array("q", jobs), _numbers(step, dtype)
+    kernels, numbers = _kernels(), _numbers(step, dtype)
+    if n_numbers * dtype.itemsize >= MANY_FROM:
+        jobs[kernels.ARE_MANY :: kernels.N_COLUMNS] = [1] * len(taken)
+    job_array = array("q", jobs)
     n_bytes = kernels.desk_bytes(n_most, dim_most, numbers.itemsize)
     body = kernels.update_tables(_kernel_of(step), name_of(dtype))
     desk = take_desk(n_threads * n_bytes)

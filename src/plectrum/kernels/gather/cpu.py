@@ -5,11 +5,19 @@
 import numpy as np
 
 from plectrum.kernels.native._cpu_compile import compiled_body, inlined
-from plectrum.kernels.native._cpu_memory import copy_row, int64_at, prefetch_row, stream_row, take_turn
+from plectrum.kernels.native._cpu_memory import (
+    copy_row,
+    int64_at,
+    prefetch_row,
+    prefetch_row_of_many,
+    stream_row,
+    take_turn,
+)
 
 # columns of `jobs`, one row per table
 TABLE, N_ROWS, ROW_BYTES, IDS, ID_STRIDE, OUT_OFFSET = range(6)  # stride in numbers, the rest in bytes
-N_COLUMNS = 6
+ARE_MANY = 6  # whether the call asks for many rows; see `prefetch_row_of_many`
+N_COLUMNS = 7
 
 _AHEAD = 24
 # no literals: Numba would compile for each
@@ -19,7 +27,11 @@ _BYTES64, _BYTES128, _BYTES256, _BYTES512 = np.int64(64), np.int64(128), np.int6
 @inlined
 def ask_for(job, i, row_bytes):
     """Ask for the row of the i-th id of a table, which may be a bad one."""
-    prefetch_row(job[TABLE] + int64_at(job[IDS])[i * job[ID_STRIDE]] * row_bytes, row_bytes)
+    at = job[TABLE] + int64_at(job[IDS])[i * job[ID_STRIDE]] * row_bytes
+    if job[ARE_MANY]:
+        prefetch_row_of_many(at, row_bytes)
+    else:
+        prefetch_row(at, row_bytes)
 
 
 @inlined

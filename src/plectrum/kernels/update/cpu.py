@@ -1,10 +1,11 @@
 """Updates of rows on the CPU: ids are grouped by row, each row is read once, stepped and written once.
 
 Every function here takes addresses, because one call serves many tables. ``jobs`` is an int64 array with a
-row per table whose columns are named below; a job's keys are ``row << 32 | position``. Rows that occur once
-are stepped on in the order of the batch, in which their gradients lie: these are read as fast as memory gives
-them. The others are sorted, so that equal rows stand together in the order of the batch. Sums come out the
-same whatever the number of threads.
+row per table whose columns are named below; a job's keys are ``row << 32 | position``. A thread takes a part
+of a table's rows at a time. Rows that occur once are stepped on in the order of the batch, in which their
+gradients lie and are read where they stand. The others are sorted, so that equal rows stand together in the
+order of the batch; so are all where a gradient must be converted or scaled anyway. Sums come out the same
+whatever the number of threads.
 
 All arrays are pointers, whose items Numba reads without asking whether an index is negative.
 """
@@ -23,6 +24,7 @@ from plectrum.kernels.native._cpu_memory import (
     int64_at,
     pointer_like,
     prefetch_row,
+    prefetch_row_of_many,
     take_turn,
 )
 from plectrum.kernels.update._cpu_rules import RULES, SIGN
@@ -34,14 +36,17 @@ VALUES, VALUE_STRIDE = 8, 9  # stride in bytes
 BAG_OF, SCALE = 10, 11  # row of the values that an id's gradient stands in, and its factor; 0 for none
 LAST, NOW = 12, 13
 CHANCE = 14  # where all chance of a table of 16 bits comes from
-N_COLUMNS = 15
+ARE_MANY = 15  # whether the call asks for many rows; see `prefetch_row_of_many`
+N_COLUMNS = 16
 
 _AHEAD = 16  # rows ahead for which memory is asked
-_BLOCK, _BLOCK_BYTES = 256, 2**16  # rows whose gradients are summed before any of them is stepped on
+_BLOCK, _BLOCK_BYTES = 256, 2**16  # rows that are found, their gradients summed, before one is stepped on
 _MARKS = 8  # for each id, to note whether its row occurs once
 _BITS, _MOST_PASSES = 11, 3  # of the row sorted by in one pass; 31 bits need three
 _POSITION = 0xFFFFFFFF
-_SPREAD = 0x9E3779B1  # odd, 2**32 over the golden ratio: the product's upper bits depend on all of a row's
+_SPREAD = (
+    0x9E3779B1  # 2**32 over the golden ratio: a product's bits from the 32nd on depend on all of a row's
+)
 _DIM32, _DIM64, _NONE = np.int64(32), np.int64(64), np.int64(0)  # no literals: Numba would compile for each
 
 
@@ -51,13 +56,13 @@ def take_keys(job, part, n_parts, keys):
 
     Which part a row belongs to is as good as random: ids that are all even fall to all parts.
     """
-    ids, stride, n_rows, last, n = int64_at(job[IDS]), job[ID_STRIDE], job[N_ROWS], n_parts - 1, 0
+    ids, stride, n_rows, mask, n = int64_at(job[IDS]), job[ID_STRIDE], job[N_ROWS], n_parts - 1, 0
     for i in range(job[N_IDS]):
         row = ids[i * stride]
         if row < 0 or row >= n_rows:
             return -1
         keys[n] = row << 32 | i  # written anyway: no branch to guess wrong
-        n += (row * _SPREAD >> 32 & last) == part
+        n += (row * _SPREAD >> 32 & mask) == part
     return n
 
 
@@ -71,12 +76,11 @@ def n_marks_for(n_ids):
 
 
 @inlined
-def note_rows(keys, n, marks):
+def note_rows(keys, n, marks, mask):
     """Note for every row, by its lowest bits, whether it occurs not at all, once (1) or again (3).
 
     Two bits each. Rows that share them count as one that occurs again.
     """
-    mask = n_marks_for(n) - 1
     for j in range((mask >> 5) + 1):
         marks[j] = 0
     for i in range(n):
@@ -171,9 +175,14 @@ def add_up_row(gradients, keys, i, after, dim, like, numbers, to):
 def ask_for_row(states_of, job, row, dim, like, numbers):
     """Ask for a row and its states."""
     row_bytes, (first, second) = dim * like.itemsize, states_of(dim, numbers)
-    prefetch_row(job[TABLE] + row * row_bytes, row_bytes)
-    prefetch_row(job[STATE1] + row * first, first)
-    prefetch_row(job[STATE2] + row * second, second)
+    if job[ARE_MANY]:
+        prefetch_row_of_many(job[TABLE] + row * row_bytes, row_bytes)
+        prefetch_row_of_many(job[STATE1] + row * first, first)
+        prefetch_row_of_many(job[STATE2] + row * second, second)
+    else:
+        prefetch_row(job[TABLE] + row * row_bytes, row_bytes)
+        prefetch_row(job[STATE1] + row * first, first)
+        prefetch_row(job[STATE2] + row * second, second)
 
 
 @inlined
@@ -183,22 +192,23 @@ def is_read_as_it_is(job, like, numbers):
 
 
 @inlined
-def take_alone(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, marks, others, n_others, work):
+def take_alone(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, apart, n_others, work):
     """Note the next `n_rows` rows at most that occur once, and where their gradients stand; put others aside.
 
-    Returns how many rows there are, the first key that is left, and how many others there are by now.
+    Only where gradients are read as they are. Returns how many rows there are, the first key that is left,
+    and how many others there are by now.
     """
-    rows, gradients, _ = work
+    (rows, gradients, _), (marks, mask, others) = work, apart
     gradient = (job[VALUES], job[VALUE_STRIDE], job[BAG_OF], job[SCALE], numbers[SIGN])
-    value_bytes, mask, count = dim * like.itemsize, n_marks_for(n_keys) - 1, 0
+    value_bytes, count = dim * like.itemsize, 0
     while i < n_keys and count < n_rows:
         key = keys[i]
         row, (at, _) = key >> 32, gradient_at(gradient, key, numbers)
-        if count < _AHEAD:  # the first to be stepped on
+        is_alone = (marks[(row & mask) >> 5] >> ((row & 31) << 1) & 3) == 1
+        if is_alone and count < _AHEAD:  # the first to be stepped on
             ask_for_row(states_of, job, row, dim, like, numbers)
             prefetch_row(at, value_bytes)
         rows[count], gradients[count], others[n_others] = row, at, key  # written anyway, as in `take_keys`
-        is_alone = (marks[(row & mask) >> 5] >> ((row & 31) << 1) & 3) == 1
         count += is_alone
         n_others += not is_alone
         i += 1
@@ -256,7 +266,7 @@ def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers):
 
 
 @inlined
-def update_rows(step, states_of, job, dim, keys, n_keys, are_sorted, like, numbers, marks, others, work):
+def update_rows(step, states_of, job, dim, keys, n_keys, are_sorted, like, numbers, apart, work):
     """Step on the rows of the first `n_keys` keys, a block at a time.
 
     Of keys that are not sorted, only those whose rows occur once; returns how many have been put aside.
@@ -267,7 +277,7 @@ def update_rows(step, states_of, job, dim, keys, n_keys, are_sorted, like, numbe
             n, i = sum_up(states_of, job, dim, keys, i, n_keys, at_once, like, numbers, work)
         else:
             n, i, n_others = take_alone(
-                states_of, job, dim, keys, i, n_keys, at_once, like, numbers, marks, others, n_others, work
+                states_of, job, dim, keys, i, n_keys, at_once, like, numbers, apart, n_others, work
             )
         step_rows(step, states_of, job, dim, work[0], work[1], n, like, numbers)
     return n_others
@@ -279,7 +289,7 @@ TURN, SEAT, BAD, JOBS, N_JOBS, N_PARTS, NUMBERS, N_MOST, DESKS, DESK_BYTES = ran
 
 def desk_bytes(n_most: int, dim_most: int, number_bytes: int) -> int:
     """Return how many bytes each thread needs to work with."""
-    marks, keys = n_marks_for.py_func(n_most) // 4, 3 * 8 * (n_most + 1)
+    marks, keys = n_marks_for.py_func(n_most) // 4, 3 * 8 * n_most
     counts, rows = 8 * (_MOST_PASSES << _BITS), 2 * 8 * _BLOCK
     return -(-(marks + keys + counts + rows + max(_BLOCK_BYTES, dim_most * number_bytes)) // 64) * 64
 
@@ -292,7 +302,7 @@ def update_in_turns(step, states_of, arguments, like, numbers):
     """
     a = int64_at(arguments)
     n_parts, desk = a[N_PARTS], a[DESKS] + take_turn(arguments + 8 * SEAT) * a[DESK_BYTES]
-    marks, some = int64_at(desk), 8 * (a[N_MOST] + 1)
+    marks, some = int64_at(desk), 8 * a[N_MOST]
     desk += n_marks_for(a[N_MOST]) // 4
     keys, others, spare = int64_at(desk), int64_at(desk + some), int64_at(desk + 2 * some)
     desk += 3 * some
@@ -310,23 +320,20 @@ def update_in_turns(step, states_of, arguments, like, numbers):
             a[BAD] = table
             return
         found, is_sorted = keys, not is_read_as_it_is(job, like, numbers)
+        apart = (marks, n_marks_for(n) - 1, others)  # what tells rows that occur once, and where others go
         if not is_sorted:
-            note_rows(keys, n, marks)
+            note_rows(keys, n, apart[0], apart[1])
         while True:
             if is_sorted and sort_by_row(job[N_ROWS], found, n, spare, counts):
                 found = spare
             # a loop over a number of columns that the compiler knows takes half the time
             if job[DIM] == _DIM64:
-                n = update_rows(
-                    step, states_of, job, _DIM64, found, n, is_sorted, like, numbers, marks, others, work
-                )
+                n = update_rows(step, states_of, job, _DIM64, found, n, is_sorted, like, numbers, apart, work)
             elif job[DIM] == _DIM32:
-                n = update_rows(
-                    step, states_of, job, _DIM32, found, n, is_sorted, like, numbers, marks, others, work
-                )
+                n = update_rows(step, states_of, job, _DIM32, found, n, is_sorted, like, numbers, apart, work)
             else:
                 n = update_rows(
-                    step, states_of, job, job[DIM], found, n, is_sorted, like, numbers, marks, others, work
+                    step, states_of, job, job[DIM], found, n, is_sorted, like, numbers, apart, work
                 )
             if is_sorted:
                 break
