@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels.update import reference, torch_ops
 from plectrum.kernels.update._step import STATES, Step
+from plectrum.optim import _compiled
 from plectrum.optim._compiled import Fit, Work, update_tables
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._place import place_of
@@ -113,18 +114,18 @@ def test_compiled_updates_follow_the_reference(name, shape, dtype, n_tables):
                 np.testing.assert_allclose(found.numpy(), expected, atol=tolerance, rtol=tolerance)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("dim", [8, 16, 40, 64, 96])
+@pytest.mark.parametrize("dim", [32, 40, 64])
 @pytest.mark.parametrize("name", list(STEPS))
-def test_states_that_begin_within_a_cache_line_are_the_same_bits(name, dim, dtype):
+def test_where_states_begin_and_how_rows_are_asked_for_changes_no_bit(monkeypatch, name, dim):
     step, found = STEPS[name], []
-    for offset in (0, 1):
-        table, states, ids, values = make_case(step, (400, 300, dim), dtype)
+    for offset, many_from in ((0, 0), (1, 0), (0, 2**60)):
+        monkeypatch.setattr(_compiled, "MANY_FROM", many_from)
+        table, states, ids, values = make_case(step, (400, 300, dim), np.float32)
         mine, kept = torch.from_numpy(table), [None if s is None else beside(s, offset) for s in states]
         for _ in range(2):
             update_compiled([mine], [kept], [ids], [values], step)
         found.append([mine, *(state for state in kept if state is not None)])
-    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    assert all(torch.equal(a, b) for other in found[1:] for a, b in zip(found[0], other, strict=True))
 
 
 def beside(state, offset):
@@ -166,18 +167,56 @@ def test_a_compiled_step_in_sixteen_bits_is_right_on_average(dtype):
 
 
 @pytest.mark.parametrize("n_tables", [1, 7])
-def test_any_number_of_threads_gives_the_same_bits(n_tables):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", ["adamw", "momentum", "rowwise_adagrad"])
+def test_any_number_of_threads_gives_the_same_bits(name, dtype, n_tables):
     rng = np.random.default_rng(0)
     n, dim, n_rows = 5000, 33, 3000
     ids = [rng.zipf(1.2, n) % n_rows for _ in range(n_tables)]
     values = [rng.normal(size=(n, dim)).astype(np.float32) for _ in range(n_tables)]
     found = []
-    for n_threads in (1, 2, 3, 2):
-        tables = [torch.ones(n_rows, dim) for _ in range(n_tables)]
-        states = [[torch.zeros(n_rows, dim), torch.zeros(n_rows, dim)] for _ in range(n_tables)]
-        update_compiled(tables, states, ids, values, STEPS["adamw"], n_threads)
-        found.append(torch.stack(tables))
+    for n_threads in (1, 2, 3, 8, 2):
+        torch.manual_seed(0)  # of the rounding at random
+        tables = [torch.ones(n_rows, dim, dtype=dtype) for _ in range(n_tables)]
+        width, n_states = (1, 1) if name == "rowwise_adagrad" else (dim, len(STATES[STEPS[name].rule]))
+        states = [[torch.zeros(n_rows, width) for _ in range(n_states)] for _ in range(n_tables)]
+        update_compiled(tables, states, ids, values, STEPS[name], n_threads)
+        found.append(torch.stack([*tables, *(s.to(dtype).expand(-1, dim) for kept in states for s in kept)]))
+    assert not torch.equal(found[0][0], torch.ones(n_rows, dim, dtype=dtype))
     assert all(torch.equal(found[0], other) for other in found[1:])
+
+
+IDS = {  # names of ids that fall to parts of a table, or come to the kernel, in their own ways
+    "even": lambda rng, n: 2 * rng.integers(0, 2000, n),
+    "multiples of 64": lambda rng, n: 64 * rng.integers(0, 60, n),
+    "each once": lambda rng, n: rng.permutation(4000)[:n],
+    "one id": lambda rng, n: np.full(n, 7),
+    "one that occurs again": lambda rng, n: np.concatenate([rng.permutation(4000)[: n - 1], [9]]),
+}
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 8])
+@pytest.mark.parametrize("in_bags", [False, True])
+@pytest.mark.parametrize("kind", list(IDS))
+def test_rows_in_any_part_are_stepped_on_once(kind, in_bags, n_threads):
+    rng = np.random.default_rng(0)
+    n, dim, n_rows = 3000, 16, 4000
+    ids = IDS[kind](rng, n)
+    strided = torch.from_numpy(np.stack([ids, ids[::-1]], 1))[:, 0]  # as one column of many
+    values = torch.from_numpy(rng.normal(size=(n, dim)))
+    bag_of = torch.from_numpy(rng.integers(0, n, n)) if in_bags else None
+    table, last = torch.zeros(n_rows, dim, dtype=torch.float64), torch.zeros(n_rows, dtype=torch.int32)
+    work = Work(Fit.of(place_of(table), [None]), RowGradient(strided, values, bag_of), last, 5)
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        update_tables([work], Step("sgd", 0.5))
+    finally:
+        torch.set_num_threads(before)
+    expected = np.zeros((n_rows, dim))
+    np.add.at(expected, ids, values.numpy() if bag_of is None else values.numpy()[bag_of])
+    np.testing.assert_allclose(table.numpy(), -0.5 * expected, atol=1e-11)
+    np.testing.assert_array_equal(last.numpy(), 5 * np.isin(np.arange(n_rows), ids))
 
 
 @settings(max_examples=60, deadline=None)
