@@ -205,17 +205,19 @@ def test_rows_in_any_part_are_stepped_on_once(kind, in_bags, n_threads):
     strided = torch.from_numpy(np.stack([ids, ids[::-1]], 1))[:, 0]  # as one column of many
     values = torch.from_numpy(rng.normal(size=(n, dim)))
     bag_of = torch.from_numpy(rng.integers(0, n, n)) if in_bags else None
-    table, last = torch.zeros(n_rows, dim, dtype=torch.float64), torch.zeros(n_rows, dtype=torch.int32)
-    work = Work(Fit.of(place_of(table), [None]), RowGradient(strided, values, bag_of), last, 5)
+    table, state = rng.normal(size=(n_rows, dim)), rng.random((n_rows, dim))
+    mine, kept, last = torch.tensor(table), torch.tensor(state), torch.zeros(n_rows, dtype=torch.int32)
+    work = Work(Fit.of(place_of(mine), [kept]), RowGradient(strided, values, bag_of), last, 5)
     before = torch.get_num_threads()
     torch.set_num_threads(n_threads)
     try:
-        update_tables([work], Step("sgd", 0.5))
+        update_tables([work], STEPS["adagrad"])
     finally:
         torch.set_num_threads(before)
-    expected = np.zeros((n_rows, dim))
-    np.add.at(expected, ids, values.numpy() if bag_of is None else values.numpy()[bag_of])
-    np.testing.assert_allclose(table.numpy(), -0.5 * expected, atol=1e-11)
+    written_out = values if bag_of is None else values[bag_of]
+    reference.update(table, [state], ids, written_out.numpy(), STEPS["adagrad"])
+    np.testing.assert_allclose(mine.numpy(), table, atol=1e-11)
+    np.testing.assert_allclose(kept.numpy(), state, atol=1e-11)
     np.testing.assert_array_equal(last.numpy(), 5 * np.isin(np.arange(n_rows), ids))
 
 
