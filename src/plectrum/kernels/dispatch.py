@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 Implementation = Literal["cpu", "torch"]
 
+MANY_FROM = 2**21  # bytes of rows in one call that kernels take to be many: more than a second cache holds
 _COMPILED = frozenset({"float32", "float64", "float16", "bfloat16"})  # for every operation
 _wanted: ContextVar[Implementation | None] = ContextVar("plectrum_implementation", default=None)
 

@@ -14,11 +14,12 @@ from torch import Tensor
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._desks import put_back, take_desk
 from plectrum.kernels._team import run_in_team
+from plectrum.kernels.dispatch import MANY_FROM
 from plectrum.kernels.update._step import Step
 from plectrum.optim._absence import ALONE_BELOW, chance_for
 from plectrum.rows._behind import name_of
 from plectrum.rows._gradient import RowGradient
-from plectrum.rows._place import MANY_FROM, Place
+from plectrum.rows._place import Place
 
 
 class Fit(NamedTuple):
@@ -61,9 +62,9 @@ class Work(NamedTuple):
 def update_tables(work: Sequence[Work], step: Step) -> None:
     """Take one step on the rows of every table, in place. All tables have one dtype.
 
-    Cost: every thread goes through the ids of its tables once and sorts those that may occur again (two or
-    three passes over 8 bytes each). Each gradient is read once, each distinct row and its state are read and
-    written once. Extra memory: 28 bytes per id and thread, kept for the next step.
+    Cost: each part of a table goes through all its ids once and sorts those that may occur again (two or
+    three passes over 8 bytes each). Each gradient is read once, each distinct row and its state are read
+    and written once. Extra memory: 28 bytes per id and thread, kept for the next step.
     """
     bad = _share_out(work, step, torch.get_num_threads())
     if bad is not None:

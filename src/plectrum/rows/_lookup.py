@@ -15,8 +15,9 @@ from torch.nn import functional
 
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._team import run_in_team
+from plectrum.kernels.dispatch import MANY_FROM
 from plectrum.rows._gradient import Strip, Strips, column_of, may_be_rows, strides_of, who_may_wait
-from plectrum.rows._place import MANY_FROM, Place
+from plectrum.rows._place import Place
 
 if TYPE_CHECKING:
     from plectrum.rows._ledger import Ledger
@@ -168,7 +169,7 @@ def _gather(ids: Tensor, places: Sequence[Place], out: Tensor) -> int:
     n, (down, across) = ids.shape[0], strides_of(ids)
     jobs: list[int] = []
     start, offset, whole_lines = ids.data_ptr(), 0, True
-    are_many = n * sum(place.row_bytes for place in places) >= MANY_FROM
+    are_many = out.nbytes >= MANY_FROM
     for place in places:
         row_bytes = place.row_bytes
         jobs += (place.at, place.n_rows, row_bytes, start, down, offset, are_many)

@@ -10,8 +10,6 @@ from torch import Tensor
 from plectrum.kernels import dispatch
 from plectrum.rows._behind import is_compiled
 
-MANY_FROM = 2**21  # bytes of rows in one call that kernels take to be many: more than a second cache holds
-
 
 class Place(NamedTuple):
     """A table as kernels see it: ``is_compiled`` says that the compiled ones serve."""

@@ -61,7 +61,8 @@ def test_pointers_copies_and_turns_reach_the_memory_they_name():
 
     @numba.njit
     def touch(to, source, counter, n):
-        memory.prefetch_row(source, 4 * n)
+        memory.prefetch_row(source, 4 * n, False)
+        memory.prefetch_row(source, 4 * n, True)
         memory.copy_bytes(to, source, 4 * n)
         row = numba.carray(memory.float32_at(to), (n,))
         row[0] += 1

@@ -9,14 +9,13 @@ from plectrum.kernels.native._cpu_memory import (
     copy_row,
     int64_at,
     prefetch_row,
-    prefetch_row_of_many,
     stream_row,
     take_turn,
 )
 
 # columns of `jobs`, one row per table
 TABLE, N_ROWS, ROW_BYTES, IDS, ID_STRIDE, OUT_OFFSET = range(6)  # stride in numbers, the rest in bytes
-ARE_MANY = 6  # whether the call asks for many rows; see `prefetch_row_of_many`
+ARE_MANY = 6  # whether the call asks for many rows; see `prefetch_row`
 N_COLUMNS = 7
 
 _AHEAD = 24
@@ -27,11 +26,8 @@ _BYTES64, _BYTES128, _BYTES256, _BYTES512 = np.int64(64), np.int64(128), np.int6
 @inlined
 def ask_for(job, i, row_bytes):
     """Ask for the row of the i-th id of a table, which may be a bad one."""
-    at = job[TABLE] + int64_at(job[IDS])[i * job[ID_STRIDE]] * row_bytes
-    if job[ARE_MANY]:
-        prefetch_row_of_many(at, row_bytes)
-    else:
-        prefetch_row(at, row_bytes)
+    row = int64_at(job[IDS])[i * job[ID_STRIDE]]
+    prefetch_row(job[TABLE] + row * row_bytes, row_bytes, job[ARE_MANY] != 0)
 
 
 @inlined

@@ -165,7 +165,7 @@ def skip_gram(
                 drawn = np.int64(other[part_start + drawn])
             far_keys[k] = drawn * n_parts + out_part
             far[k] = np.int64(far_keys[k]) * dim
-            prefetch_row(outputs.ctypes.data + far[k] * _FLOAT_BYTES, row_bytes)
+            prefetch_row(outputs.ctypes.data + far[k] * _FLOAT_BYTES, row_bytes, False)
         # ---- centres, products, errors
         for j in range(n_centers):
             if has_bags:

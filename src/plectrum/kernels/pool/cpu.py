@@ -12,7 +12,7 @@ from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, st
 from plectrum.kernels.native._cpu_memory import (
     int64_at,
     pointer_like,
-    prefetch_row_of_many,
+    prefetch_row,
     take_turn,
 )
 
@@ -31,7 +31,7 @@ def sum_four(a, ids, first, end, k, factor_of_bag, like, numbers):
     scales, padding, n_ids = pointer_like(a[SCALE], numbers), a[PADDING], a[N_IDS]
     for i in range(first, end):
         ahead = at + ids[min(i + _AHEAD, n_ids - 1)] * row_bytes
-        prefetch_row_of_many(ahead, 4 * step)
+        prefetch_row(ahead, 4 * step, True)
         if ids[i] != padding:
             here = at + ids[i] * row_bytes
             if a[SCALE]:
@@ -53,7 +53,7 @@ def sum_some(a, ids, first, end, k, n, factor_of_bag, like, numbers):
     scales, padding, n_ids = pointer_like(a[SCALE], numbers), a[PADDING], a[N_IDS]
     for i in range(first, end):
         ahead = at + ids[min(i + _AHEAD, n_ids - 1)] * row_bytes
-        prefetch_row_of_many(ahead, n * like.itemsize)
+        prefetch_row(ahead, n * like.itemsize, True)
         if ids[i] != padding:
             row = load(at + ids[i] * row_bytes, n, like)
             x = x + (spread(scales[i]) * row if a[SCALE] else row)
@@ -95,7 +95,7 @@ def pool_range(a, first, end, dim, like, numbers):
     ids, bounds, row_bytes = int64_at(a[IDS]), int64_at(a[BOUNDS]), dim * like.itemsize
     n_rows, start = a[N_ROWS], bounds[first]
     for i in range(start, min(start + _AHEAD, a[N_IDS])):
-        prefetch_row_of_many(a[TABLE] + ids[i] * row_bytes, row_bytes)
+        prefetch_row(a[TABLE] + ids[i] * row_bytes, row_bytes, True)
     for b in range(first, end):
         for i in range(bounds[b], bounds[b + 1]):
             if ids[i] < 0 or ids[i] >= n_rows:

@@ -25,7 +25,7 @@ from plectrum.kernels.native._cpu_memory import (
     int32_at,
     int64_at,
     pointer_like,
-    prefetch_row_of_many,
+    prefetch_row,
     take_turn,
 )
 from plectrum.kernels.update._cpu_behind import NEVER_BEHIND, find_all_behind, find_behind
@@ -163,9 +163,9 @@ def sum_up(a, s, known, sums, limit):
 @inlined
 def ask_for_adam_row(a, row, row_bytes, state_bytes):
     """Ask for a row and its moments."""
-    prefetch_row_of_many(a[TABLE] + row * row_bytes, row_bytes)
-    prefetch_row_of_many(a[MEAN] + row * state_bytes, state_bytes)
-    prefetch_row_of_many(a[SQUARE] + row * state_bytes, state_bytes)
+    prefetch_row(a[TABLE] + row * row_bytes, row_bytes, True)
+    prefetch_row(a[MEAN] + row * state_bytes, state_bytes, True)
+    prefetch_row(a[SQUARE] + row * state_bytes, state_bytes, True)
 
 
 @inlined

@@ -9,7 +9,7 @@ import numpy as np
 
 from plectrum.kernels.native._cpu_compile import compiled_body, inlined
 from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, store, store_at_random
-from plectrum.kernels.native._cpu_memory import int64_at, pointer_like, prefetch_row_of_many, take_turn
+from plectrum.kernels.native._cpu_memory import int64_at, pointer_like, prefetch_row, take_turn
 
 _AHEAD = 12
 _NONE = np.int64(0)  # no literal: Numba would compile for each
@@ -40,9 +40,9 @@ def catch_up_sgd_rows(a, first, end, like, numbers):
     row_bytes, state_bytes, whole = dim * like.itemsize, dim * numbers.itemsize, dim // WIDTH * WIDTH
     for i in range(first, end):
         if i + _AHEAD < end:
-            prefetch_row_of_many(a[TABLE] + rows[i + _AHEAD] * row_bytes, row_bytes)
+            prefetch_row(a[TABLE] + rows[i + _AHEAD] * row_bytes, row_bytes, True)
             if buffer:
-                prefetch_row_of_many(buffer + rows[i + _AHEAD] * state_bytes, state_bytes)
+                prefetch_row(buffer + rows[i + _AHEAD] * state_bytes, state_bytes, True)
         w_at, b_at = a[TABLE] + rows[i] * row_bytes, buffer + rows[i] * state_bytes if buffer else 0
         matrix = (
             *(spread(matrices[4 * i]), spread(matrices[4 * i + 1])),

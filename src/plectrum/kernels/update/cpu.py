@@ -24,7 +24,6 @@ from plectrum.kernels.native._cpu_memory import (
     int64_at,
     pointer_like,
     prefetch_row,
-    prefetch_row_of_many,
     take_turn,
 )
 from plectrum.kernels.update._cpu_rules import RULES, SIGN
@@ -36,7 +35,7 @@ VALUES, VALUE_STRIDE = 8, 9  # stride in bytes
 BAG_OF, SCALE = 10, 11  # row of the values that an id's gradient stands in, and its factor; 0 for none
 LAST, NOW = 12, 13
 CHANCE = 14  # where all chance of a table of 16 bits comes from
-ARE_MANY = 15  # whether the call asks for many rows; see `prefetch_row_of_many`
+ARE_MANY = 15  # whether the call asks for many rows; see `prefetch_row`
 N_COLUMNS = 16
 
 _AHEAD = 16  # rows ahead for which memory is asked
@@ -44,9 +43,7 @@ _BLOCK, _BLOCK_BYTES = 256, 2**16  # rows that are found, their gradients summed
 _MARKS = 8  # for each id, to note whether its row occurs once
 _BITS, _MOST_PASSES = 11, 3  # of the row sorted by in one pass; 31 bits need three
 _POSITION = 0xFFFFFFFF
-_SPREAD = (
-    0x9E3779B1  # 2**32 over the golden ratio: a product's bits from the 32nd on depend on all of a row's
-)
+_SPREAD = 0x9E3779B1  # 2**32 over the golden ratio: bits of a product from the 32nd on depend on all below
 _DIM32, _DIM64, _NONE = np.int64(32), np.int64(64), np.int64(0)  # no literals: Numba would compile for each
 
 
@@ -174,15 +171,10 @@ def add_up_row(gradients, keys, i, after, dim, like, numbers, to):
 @inlined
 def ask_for_row(states_of, job, row, dim, like, numbers):
     """Ask for a row and its states."""
-    row_bytes, (first, second) = dim * like.itemsize, states_of(dim, numbers)
-    if job[ARE_MANY]:
-        prefetch_row_of_many(job[TABLE] + row * row_bytes, row_bytes)
-        prefetch_row_of_many(job[STATE1] + row * first, first)
-        prefetch_row_of_many(job[STATE2] + row * second, second)
-    else:
-        prefetch_row(job[TABLE] + row * row_bytes, row_bytes)
-        prefetch_row(job[STATE1] + row * first, first)
-        prefetch_row(job[STATE2] + row * second, second)
+    row_bytes, (first, second), are_many = dim * like.itemsize, states_of(dim, numbers), job[ARE_MANY] != 0
+    prefetch_row(job[TABLE] + row * row_bytes, row_bytes, are_many)
+    prefetch_row(job[STATE1] + row * first, first, are_many)
+    prefetch_row(job[STATE2] + row * second, second, are_many)
 
 
 @inlined
@@ -207,7 +199,7 @@ def take_alone(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, apar
         is_alone = (marks[(row & mask) >> 5] >> ((row & 31) << 1) & 3) == 1
         if is_alone and count < _AHEAD:  # the first to be stepped on
             ask_for_row(states_of, job, row, dim, like, numbers)
-            prefetch_row(at, value_bytes)
+            prefetch_row(at, value_bytes, False)
         rows[count], gradients[count], others[n_others] = row, at, key  # written anyway, as in `take_keys`
         count += is_alone
         n_others += not is_alone
@@ -231,7 +223,7 @@ def sum_up(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, work):
         while after < n_keys and keys[after] >> 32 == row:
             if after + _AHEAD < n_keys:
                 ahead, _ = gradient_at(gradient, keys[after + _AHEAD], numbers)
-                prefetch_row(ahead, value_bytes)
+                prefetch_row(ahead, value_bytes, False)
             after += 1
         rows[count] = row
         if count < _AHEAD:  # the first to be stepped on
@@ -255,7 +247,7 @@ def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers):
     for k in range(n):
         if k + _AHEAD < n:
             ask_for_row(states_of, job, rows[k + _AHEAD], dim, like, numbers)
-            prefetch_row(gradients[k + _AHEAD], g_bytes)
+            prefetch_row(gradients[k + _AHEAD], g_bytes, False)
         row = rows[k]
         where = (table + row * row_bytes, state1 + row * first, state2 + row * second, gradients[k])
         step(where, dim, like, numbers, chance + row * dim)
