@@ -4,8 +4,8 @@
 
 Run it with a Python that has fbgemm-gpu-cpu 1.8.0 beside plectrum; without it only plectrum is measured. Each
 trains its own memory, FBGEMM at its recommended settings (fused optimizer). First the numbers are checked:
-steps of each from the same start, on small tables. A turn is five steps, for the ceiling too: a step of
-training follows one of its own.
+steps of each from the same start, on small tables. A turn is five steps, for the ceiling too, which takes its
+turns with the rest: a step of training follows one of its own.
 """
 
 import argparse
@@ -18,6 +18,8 @@ from _turns import report, take_turns, write_line, zipf_ids
 import plectrum.nn
 import plectrum.optim
 from plectrum.kernels._pages import use_large_pages
+from plectrum.rows._lookup import _gather
+from plectrum.rows._place import place_of
 
 try:
     from fbgemm_gpu.split_embedding_configs import EmbOptimType
@@ -75,12 +77,12 @@ def check(optimizer):
         torch.testing.assert_close(layer[str(t)].detach(), peer.split_embedding_weights()[t])
 
 
-def ceiling(layer, batches, n_tables, dim):
-    """Bytes a second at which the rows of the batch move, by torch's operations and by a plain copy.
+def copies(layer, batches, n_tables, dim):
+    """Return what sets the ceiling: copies of the rows of a batch, by torch's operations and by a plain loop.
 
-    Counted as for the step itself: a row that occurs more than once comes from memory once.
+    And how many bytes each moves, counted as for the step itself: a row that occurs more than once comes from
+    memory once. And the distinct rows of every batch and table.
     """
-    n_rows = layer["0"].shape[0]
     distinct = [[torch.unique(ids[:, t]) for t in range(n_tables)] for ids in batches]
     room = torch.zeros(max(len(r) for rows in distinct for r in rows), dim)
     weights = [layer[str(t)].detach() for t in range(n_tables)]
@@ -92,21 +94,17 @@ def ceiling(layer, batches, n_tables, dim):
             table.index_copy_(0, rows, part)
 
     wide = torch.zeros(batches[0].shape[0], n_tables * dim)
-    from plectrum.rows._lookup import _gather
-    from plectrum.rows._place import place_of
-
     places = [place_of(weight) for weight in weights]
 
     def plain(k):
         _gather(batches[k % len(batches)], places, wide)
 
-    times = take_turns({"index": by_index, "gather": plain}, 12, steps=STEPS)
     n_distinct = np.mean([sum(len(r) for r in rows) for rows in distinct])
-    moved = 2 * 4 * dim * n_distinct  # the room stays in the caches
-    copied = 4 * dim * (n_distinct + n_tables * batches[0].shape[0])  # as `bytes_needed` counts a lookup
-    speeds = {"index": moved / np.median(times["index"]), "gather": copied / np.median(times["gather"])}
-    assert n_rows == weights[0].shape[0]
-    return speeds, distinct
+    moved = {
+        "index_select, index_copy_": 2 * 4 * dim * n_distinct,  # the room stays in the caches
+        "plain copy": 4 * dim * (n_distinct + n_tables * batches[0].shape[0]),  # as in `bytes_needed`
+    }
+    return dict(zip(moved, (by_index, plain), strict=True)), moved, distinct
 
 
 def bytes_needed(distinct, batch, n_tables, dim, state_per_row):
@@ -148,22 +146,21 @@ def main():
             peer(flat[k % 4], offsets).backward(slope)
 
         calls = {"plectrum": train} | ({"FBGEMM": train_peer} if peer is not None else {})
-        seconds = take_turns(calls, asked.rounds, warm_up=4, steps=STEPS)
+        copy_calls, moved, distinct = copies(layer, batches, asked.tables, asked.dim)
+        seconds = take_turns(calls | copy_calls, asked.rounds, warm_up=4, steps=STEPS)
         pair = ("FBGEMM", "plectrum")
         found = report(f"{optimizer}, {sizes[0]} x {sizes[1]:,} x {sizes[2]}", seconds, [pair], {pair: bar})
-        speeds, distinct = ceiling(layer, batches, asked.tables, asked.dim)
+        speed = max(n_bytes / np.median(seconds[name]) for name, n_bytes in moved.items())
         needed = bytes_needed(distinct, asked.batch, asked.tables, asked.dim, optimizer != "SGD")
-        share = needed / max(speeds.values()) / np.median(seconds["plectrum"])
-        print(
-            f"  moves {needed / 1e6:.0f} MB; ceiling {max(speeds.values()) / 1e9:.1f} GB/s; {share:.0%} of it"
-        )
+        share = needed / speed / np.median(seconds["plectrum"])
+        print(f"  moves {needed / 1e6:.0f} MB; ceiling {speed / 1e9:.1f} GB/s; {share:.0%} of it")
         found |= {
             "bytes": int(needed),
-            "ceiling_bytes_per_s": max(speeds.values()),
+            "ceiling_bytes_per_s": speed,
             "share_of_ceiling": share,
         }
         results.append(found)
-        del peer, layer, ours, calls, train, train_peer
+        del peer, layer, ours, calls, copy_calls, train, train_peer
         gc.collect()
     write_line("engine_tables", results, seed=0, sizes=vars(asked))
 
