@@ -126,13 +126,16 @@ def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
         jobs[kernels.ARE_MANY :: kernels.N_COLUMNS] = [1] * len(taken)
     job_array = array("q", jobs)
     n_bytes = kernels.desk_bytes(n_most, dim_most, numbers.itemsize)
+    n_lists = kernels.n_lists(len(taken), n_parts, n_threads)
+    n_in_lists = array("q", [-1]) * n_lists
     body = kernels.update_tables(_kernel_of(step), name_of(dtype))
-    desk = take_desk(n_threads * n_bytes)
+    desk = take_desk(n_threads * n_bytes + 8 * n_lists * n_most)
     arguments = array(
         "q",
         (
             *(0, 0, -1, job_array.buffer_info()[0], len(taken), n_parts, numbers.buffer_info()[0]),
-            *(n_most, desk.address, n_bytes),
+            *(n_most, desk.address, n_bytes, desk.address + n_threads * n_bytes),
+            n_in_lists.buffer_info()[0],
         ),
     )
     try:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _WORTH_IT = 2**18  # numbers of one table that are looked up; below it torch is as fast
 _ALONE_BELOW = 2**18  # bytes that one thread copies before a second is woken
 _STREAMED_FROM = 2**23  # bytes: an output that caches would not keep beside the rows is written past them
-_TURNS = 4  # of each thread: no more than a quarter of its share is waited for at the end
+_TURNS, _LEAST = 16, 2**15  # of each thread, and bytes of each turn: so little is waited for at the end
 
 
 def look_up_each(ids: Tensor, tables: Sequence[Tensor], *, sparse: bool = False) -> Tensor:
@@ -177,7 +177,7 @@ def _gather(ids: Tensor, places: Sequence[Place], out: Tensor) -> int:
         offset += row_bytes
         start += 8 * across
     n_threads = torch.get_num_threads() if n * offset >= _ALONE_BELOW else 1
-    n_each = max(1, n if n_threads == 1 else -(-n // (_TURNS * n_threads)))
+    n_each = n if n_threads == 1 else max(_LEAST // offset, -(-n // (_TURNS * n_threads)), 1)
     to, kernels, job_array = out.data_ptr(), _kernels(), array("q", jobs)
     is_streamed = n * offset >= _STREAMED_FROM and whole_lines and to % 64 == 0
     arguments = array(

@@ -189,3 +189,38 @@ def take_turn(typing_context: Any, address: Any) -> Any:
         return builder.atomic_rmw("add", counter, i64(1), ordering="monotonic")
 
     return types.int64(types.int64), generate
+
+
+@intrinsic
+def leave(typing_context: Any, address: Any, number: Any) -> Any:
+    """Write an int64 to `address`; who finds it there by `wait_for` finds all that was written before, too."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = builder.inttoptr(arguments[0], ir.PointerType(ir.IntType(64)))
+        builder.store_atomic(arguments[1], place, ordering="release", align=8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), generate
+
+
+@intrinsic
+def _found_at(typing_context: Any, address: Any) -> Any:
+    """Return the int64 at `address`; what stood before it was left there can be read."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = builder.inttoptr(arguments[0], ir.PointerType(ir.IntType(64)))
+        return builder.load_atomic(place, ordering="acquire", align=8)
+
+    return types.int64(types.int64), generate
+
+
+@inlined
+def wait_for(address: Any) -> Any:
+    """Return the number that another thread leaves at `address`, where a negative one stands until then.
+
+    Only for what has been begun: whoever waits does nothing else.
+    """
+    number = _found_at(address)
+    while number < 0:
+        number = _found_at(address)
+    return number

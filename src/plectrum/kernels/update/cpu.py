@@ -1,11 +1,15 @@
 """Updates of rows on the CPU: ids are grouped by row, each row is read once, stepped and written once.
 
 Every function here takes addresses, because one call serves many tables. ``jobs`` is an int64 array with a
-row per table whose columns are named below; a job's keys are ``row << 32 | position``. A thread takes a part
-of a table's rows at a time. Rows that occur once are stepped on in the order of the batch, in which their
-gradients lie and are read where they stand. The others are sorted, so that equal rows stand together in the
-order of the batch; so are all where a gradient must be converted or scaled anyway. Sums come out the same
-whatever the number of threads.
+row per table whose columns are named below; a job's keys are ``row << 32 | position``. Rows that occur once
+are stepped on in the order of the batch, in which their gradients lie and are read where they stand. The
+others are sorted, so that equal rows stand together in the order of the batch; so are all where a gradient
+must be converted or scaled anyway. Sums come out the same whatever the number of threads.
+
+A thread takes a table at a time. Where there are fewer tables than threads it takes a part of a table's rows:
+it finds those that occur once, leaves them on a list for all, and steps on the others. Then come blocks of
+the batch: whoever takes one steps on its rows that occur once. A thread reads gradients from one end of a
+block to the other then, as the processor foresees, and not every second one.
 
 All arrays are pointers, whose items Numba reads without asking whether an index is negative.
 """
@@ -22,9 +26,11 @@ from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, st
 from plectrum.kernels.native._cpu_memory import (
     int32_at,
     int64_at,
+    leave,
     pointer_like,
     prefetch_row,
     take_turn,
+    wait_for,
 )
 from plectrum.kernels.update._cpu_rules import RULES, SIGN
 
@@ -40,7 +46,7 @@ N_COLUMNS = 16
 
 _AHEAD = 16  # rows ahead for which memory is asked
 _BLOCK, _BLOCK_BYTES = 256, 2**16  # rows that are found, their gradients summed, before one is stepped on
-_MARKS = 8  # for each id, to note whether its row occurs once
+_MARKS = 16  # for each id, to note whether its row occurs once
 _BITS, _MOST_PASSES = 11, 3  # of the row sorted by in one pass; 31 bits need three
 _POSITION = 0xFFFFFFFF
 _SPREAD = 0x9E3779B1  # 2**32 over the golden ratio: bits of a product from the 32nd on depend on all below
@@ -184,27 +190,72 @@ def is_read_as_it_is(job, like, numbers):
 
 
 @inlined
-def take_alone(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, apart, n_others, work):
-    """Note the next `n_rows` rows at most that occur once, and where their gradients stand; put others aside.
-
-    Only where gradients are read as they are. Returns how many rows there are, the first key that is left,
-    and how many others there are by now.
-    """
-    (rows, gradients, _), (marks, mask, others) = work, apart
-    gradient = (job[VALUES], job[VALUE_STRIDE], job[BAG_OF], job[SCALE], numbers[SIGN])
-    value_bytes, count = dim * like.itemsize, 0
-    while i < n_keys and count < n_rows:
+def set_alone_apart(keys, n, marks, mask, others):
+    """Keep in `keys` those whose rows occur once, write the rest to `others`; return how many each has."""
+    n_alone = n_others = 0
+    for i in range(n):
         key = keys[i]
-        row, (at, _) = key >> 32, gradient_at(gradient, key, numbers)
+        row = key >> 32
         is_alone = (marks[(row & mask) >> 5] >> ((row & 31) << 1) & 3) == 1
-        if is_alone and count < _AHEAD:  # the first to be stepped on
-            ask_for_row(states_of, job, row, dim, like, numbers)
-            prefetch_row(at, value_bytes, False)
-        rows[count], gradients[count], others[n_others] = row, at, key  # written anyway, as in `take_keys`
-        count += is_alone
+        keys[n_alone], others[n_others] = key, key  # written anyway, as in `take_keys`
+        n_alone += is_alone
         n_others += not is_alone
-        i += 1
-    return count, i, n_others
+    return n_alone, n_others
+
+
+@inlined
+def find_alone(job, part, n_parts, keys, others, marks, like, numbers):
+    """Write a part's keys whose rows occur once to `keys`, the rest to `others`; return how many each has.
+
+    All go to the rest where gradients must be summed anyway. -1 and 0 for a bad id.
+    """
+    as_it_is = is_read_as_it_is(job, like, numbers)
+    n = take_keys(job, part, n_parts, keys if as_it_is else others)
+    if n < 0:
+        return n, _NONE
+    if not as_it_is:
+        return _NONE, n
+    mask = n_marks_for(n) - 1
+    note_rows(keys, n, marks, mask)
+    return set_alone_apart(keys, n, marks, mask, others)
+
+
+@inlined
+def take_block(first, lists, n_in_lists, n_most, n_lists, keys):
+    """Write to `keys` those on the lists with positions from `first` on, a block of them; return how many."""
+    count = 0
+    for k in range(n_lists):
+        some, n = int64_at(lists + k * 8 * n_most), wait_for(n_in_lists + 8 * k)
+        i, end = 0, n
+        while i < end:  # of all keys before `i` the position is less, from `end` on it is not
+            middle = (i + end) // 2
+            if some[middle] & _POSITION < first:
+                i = middle + 1
+            else:
+                end = middle
+        while i < n and some[i] & _POSITION < first + _BLOCK:
+            keys[count] = some[i]
+            count += 1
+            i += 1
+    return count
+
+
+@inlined
+def note_alone(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, work):
+    """Note the next `n_rows` rows at most, which occur once, and where their gradients stand.
+
+    Only where gradients are read as they are. Returns as `sum_up` does.
+    """
+    rows, gradients, _ = work
+    gradient = (job[VALUES], job[VALUE_STRIDE], job[BAG_OF], job[SCALE], numbers[SIGN])
+    n = min(n_keys - i, n_rows)
+    for k in range(n):
+        rows[k] = keys[i + k] >> 32
+        gradients[k], _ = gradient_at(gradient, keys[i + k], numbers)
+        if k < _AHEAD:  # the first to be stepped on
+            ask_for_row(states_of, job, rows[k], dim, like, numbers)
+            prefetch_row(gradients[k], dim * like.itemsize, False)
+    return n, i + n
 
 
 @inlined
@@ -258,78 +309,87 @@ def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers):
 
 
 @inlined
-def update_rows(step, states_of, job, dim, keys, n_keys, are_sorted, like, numbers, apart, work):
-    """Step on the rows of the first `n_keys` keys, a block at a time.
-
-    Of keys that are not sorted, only those whose rows occur once; returns how many have been put aside.
-    """
-    at_once, i, n_others = min(_BLOCK, max(_BLOCK_BYTES // (dim * numbers.itemsize), 1)), _NONE, _NONE
+def update_rows(step, states_of, job, dim, keys, n_keys, are_alone, like, numbers, work):
+    """Step on the rows of the first `n_keys` keys, a block at a time; each occurs once, or they are sorted."""
+    at_once, i = min(_BLOCK, max(_BLOCK_BYTES // (dim * numbers.itemsize), 1)), _NONE
     while i < n_keys:
-        if are_sorted:
-            n, i = sum_up(states_of, job, dim, keys, i, n_keys, at_once, like, numbers, work)
+        if are_alone:
+            n, i = note_alone(states_of, job, dim, keys, i, n_keys, at_once, like, numbers, work)
         else:
-            n, i, n_others = take_alone(
-                states_of, job, dim, keys, i, n_keys, at_once, like, numbers, apart, n_others, work
-            )
+            n, i = sum_up(states_of, job, dim, keys, i, n_keys, at_once, like, numbers, work)
         step_rows(step, states_of, job, dim, work[0], work[1], n, like, numbers)
-    return n_others
 
 
 # arguments of a body of `update_tables`
-TURN, SEAT, BAD, JOBS, N_JOBS, N_PARTS, NUMBERS, N_MOST, DESKS, DESK_BYTES = range(10)
+TURN, SEAT, BAD, JOBS, N_JOBS, N_PARTS, NUMBERS, N_MOST, DESKS, DESK_BYTES, LISTS, N_IN_LISTS = range(12)
 
 
 def desk_bytes(n_most: int, dim_most: int, number_bytes: int) -> int:
     """Return how many bytes each thread needs to work with."""
-    marks, keys = n_marks_for.py_func(n_most) // 4, 3 * 8 * n_most
-    counts, rows = 8 * (_MOST_PASSES << _BITS), 2 * 8 * _BLOCK
+    marks, keys = n_marks_for.py_func(n_most) // 4, 2 * 8 * n_most
+    counts, rows = 8 * (_MOST_PASSES << _BITS), 3 * 8 * _BLOCK
     return -(-(marks + keys + counts + rows + max(_BLOCK_BYTES, dim_most * number_bytes)) // 64) * 64
+
+
+def n_lists(n_jobs: int, n_parts: int, n_threads: int) -> int:
+    """Return how many lists of keys there are: of each part of each table, or of each thread."""
+    return n_jobs * n_parts if n_parts > 1 else n_threads
 
 
 @inlined
 def update_in_turns(step, states_of, arguments, like, numbers):
-    """Take parts of tables in turn, until none is left; say in `BAD` which table has a bad id.
+    """Take tables, or parts and blocks of them, in turn, until none is left; say in `BAD` where an id is bad.
 
-    A row belongs to one part of its table, so that no two threads meet; `N_PARTS` is a power of two.
+    A row belongs to one part of its table, or to one block, so that no two threads meet; `N_PARTS` is a power
+    of two.
     """
     a = int64_at(arguments)
-    n_parts, desk = a[N_PARTS], a[DESKS] + take_turn(arguments + 8 * SEAT) * a[DESK_BYTES]
-    marks, some = int64_at(desk), 8 * a[N_MOST]
-    desk += n_marks_for(a[N_MOST]) // 4
-    keys, others, spare = int64_at(desk), int64_at(desk + some), int64_at(desk + 2 * some)
-    desk += 3 * some
+    n_parts, n_most, seat = a[N_PARTS], a[N_MOST], take_turn(arguments + 8 * SEAT)
+    are_shared, n_turns = n_parts > 1, n_parts  # of each table
+    if are_shared:
+        n_turns += (n_most + _BLOCK - 1) // _BLOCK
+    desk = a[DESKS] + seat * a[DESK_BYTES]
+    marks = int64_at(desk)
+    desk += n_marks_for(n_most) // 4
+    others, spare = int64_at(desk), int64_at(desk + 8 * n_most)
+    desk += 2 * 8 * n_most
     counts = int64_at(desk)
     desk += 8 * (_MOST_PASSES << _BITS)
-    work = (int64_at(desk), int64_at(desk + 8 * _BLOCK), desk + 16 * _BLOCK)  # rows, gradients, sums
+    work = (int64_at(desk), int64_at(desk + 8 * _BLOCK), desk + 3 * 8 * _BLOCK)  # rows, gradients, sums
+    block = int64_at(desk + 2 * 8 * _BLOCK)
     while True:
         turn = take_turn(arguments)
-        table = turn // n_parts
+        table, part = turn // n_turns, turn % n_turns
         if table >= a[N_JOBS]:
             return
         job = int64_at(a[JOBS] + table * N_COLUMNS * 8)
-        n = take_keys(job, turn % n_parts, n_parts, keys)
-        if n < 0:
-            a[BAD] = table
-            return
-        found, is_sorted = keys, not is_read_as_it_is(job, like, numbers)
-        apart = (marks, n_marks_for(n) - 1, others)  # what tells rows that occur once, and where others go
-        if not is_sorted:
-            note_rows(keys, n, apart[0], apart[1])
+        first_list = table * n_parts if are_shared else seat
+        lists, n_in_lists = a[LISTS] + first_list * 8 * n_most, a[N_IN_LISTS] + first_list * 8
+        if part < n_parts:
+            keys = int64_at(lists + part * 8 * n_most)
+            n, n_others = find_alone(job, part, n_parts, keys, others, marks, like, numbers)
+            if n < 0:
+                a[BAD] = table
+                n = _NONE
+            if are_shared:
+                leave(n_in_lists + 8 * part, n)
+                n = _NONE
+        else:
+            keys, n_others = block, _NONE
+            n = take_block((part - n_parts) * _BLOCK, lists, n_in_lists, n_most, n_parts, keys)
+        are_alone = True
         while True:
-            if is_sorted and sort_by_row(job[N_ROWS], found, n, spare, counts):
-                found = spare
             # a loop over a number of columns that the compiler knows takes half the time
             if job[DIM] == _DIM64:
-                n = update_rows(step, states_of, job, _DIM64, found, n, is_sorted, like, numbers, apart, work)
+                update_rows(step, states_of, job, _DIM64, keys, n, are_alone, like, numbers, work)
             elif job[DIM] == _DIM32:
-                n = update_rows(step, states_of, job, _DIM32, found, n, is_sorted, like, numbers, apart, work)
+                update_rows(step, states_of, job, _DIM32, keys, n, are_alone, like, numbers, work)
             else:
-                n = update_rows(
-                    step, states_of, job, job[DIM], found, n, is_sorted, like, numbers, apart, work
-                )
-            if is_sorted:
+                update_rows(step, states_of, job, job[DIM], keys, n, are_alone, like, numbers, work)
+            if n_others == 0:
                 break
-            found, is_sorted = others, True
+            end_in_spare = sort_by_row(job[N_ROWS], others, n_others, spare, counts)
+            keys, n, n_others, are_alone = spare if end_in_spare else others, n_others, _NONE, False
 
 
 @cache
