@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 Implementation = Literal["cpu", "torch"]
 
 MANY_FROM = 2**21  # bytes of rows in one call that kernels take to be many: more than a second cache holds
+_KNOWN_COLUMNS = frozenset({16, 32, 64, 128})
 _COMPILED = frozenset({"float32", "float64", "float16", "bfloat16"})  # for every operation
 _wanted: ContextVar[Implementation | None] = ContextVar("plectrum_implementation", default=None)
 
@@ -56,6 +57,15 @@ def _choose(operation: str, device_type: str, dtype: str, asked: Implementation 
     if dtype not in _COMPILED:
         return Choice("torch", f"{operation} is not compiled for {dtype}")
     return Choice("cpu", f"compiled for {dtype} on the CPU")
+
+
+def known_columns(dim: int) -> int:
+    """Return `dim` if kernels are compiled for just as many columns, 0 if one for any number serves.
+
+    A loop over a number of columns that the compiler knows takes half the time. One that is not asked for is
+    not compiled.
+    """
+    return dim if dim in _KNOWN_COLUMNS else 0
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from plectrum.kernels._desks import put_back, take_desk
 from plectrum.kernels._team import Body, run_in_team
+from plectrum.kernels.dispatch import known_columns
 from plectrum.kernels.update import torch_ops
 from plectrum.kernels.update._series import AdamSeries, LinearSeries
 from plectrum.rows import Ledger
@@ -121,7 +122,7 @@ def _catch_up_adam(  # noqa: PLR0917
         ),
     )
     try:
-        run_in_team(kernels.catch_up_adam(name_of(table.dtype)), arguments, n_threads)
+        run_in_team(kernels.catch_up_adam(name_of(table.dtype), known_columns(dim)), arguments, n_threads)
     finally:
         put_back(desk)
 

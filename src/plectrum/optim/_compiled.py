@@ -14,7 +14,7 @@ from torch import Tensor
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._desks import put_back, take_desk
 from plectrum.kernels._team import run_in_team
-from plectrum.kernels.dispatch import MANY_FROM
+from plectrum.kernels.dispatch import MANY_FROM, known_columns
 from plectrum.kernels.update._step import Step
 from plectrum.optim._absence import ALONE_BELOW, chance_for
 from plectrum.rows._behind import name_of
@@ -66,9 +66,13 @@ def update_tables(work: Sequence[Work], step: Step) -> None:
     three passes over 8 bytes each). Each gradient is read once, each distinct row and its state are read
     and written once. Extra memory: 28 bytes per id and thread, kept for the next step.
     """
-    bad = _share_out(work, step, torch.get_num_threads())
-    if bad is not None:
-        raise _bad_ids(bad)
+    by_columns: dict[int, list[Work]] = {}
+    for w in work:
+        by_columns.setdefault(known_columns(w.fit.place.dim), []).append(w)
+    for n_columns, some in by_columns.items():
+        bad = _share_out(some, step, n_columns, torch.get_num_threads())
+        if bad is not None:
+            raise _bad_ids(bad)
 
 
 def _numbers(step: Step, dtype: torch.dtype) -> array[float]:
@@ -97,8 +101,11 @@ def _kernel_of(step: Step) -> str:
     return "nesterov" if step.nesterov else "momentum"
 
 
-def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
-    """Let threads take tables, or parts of tables where there are few; return one with a bad id."""
+def _share_out(work: Sequence[Work], step: Step, n_columns: int, n_threads: int) -> Work | None:
+    """Let threads take tables, or parts of tables where there are few; return one with a bad id.
+
+    All have `n_columns`, see `known_columns`.
+    """
     dtype = work[0].fit.place.dtype
     jobs: list[int] = []
     taken, kept = [], []
@@ -128,7 +135,7 @@ def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
     n_bytes = kernels.desk_bytes(n_most, dim_most, numbers.itemsize)
     n_lists = kernels.n_lists(len(taken), n_parts, n_threads)
     n_in_lists = array("q", [-1]) * n_lists
-    body = kernels.update_tables(_kernel_of(step), name_of(dtype))
+    body = kernels.update_tables(_kernel_of(step), name_of(dtype), n_columns)
     desk = take_desk(n_threads * n_bytes + 8 * n_lists * n_most)
     arguments = array(
         "q",

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._team import run_in_team
+from plectrum.kernels.dispatch import known_columns
 from plectrum.kernels.update.torch_ops import arithmetic
 from plectrum.rows._behind import is_compiled, name_of
 from plectrum.rows._gradient import RowGradient, who_may_wait
@@ -141,7 +142,7 @@ def _pool_by_ours(table: Tensor, bags: Bags) -> Tensor:
             *(scale_at, bags.mode == "mean", bags.padding, out.data_ptr(), n_bags, n_each),
         ),
     )
-    run_in_team(cpu.pool_tables(name_of(table.dtype)), arguments, n_threads)
+    run_in_team(cpu.pool_tables(name_of(table.dtype), known_columns(dim)), arguments, n_threads)
     if arguments[cpu.IS_BAD]:
         raise _bad_ids(table, bags)
     return out

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 _WORTH_IT = 2**18  # numbers of one table that are looked up; below it torch is as fast
 _ALONE_BELOW = 2**18  # bytes that one thread copies before a second is woken
+_KNOWN_BYTES = frozenset({64, 128, 256, 512})  # of rows; see `gather_tables`
 _STREAMED_FROM = 2**23  # bytes: an output that caches would not keep beside the rows is written past them
-_TURNS, _LEAST = 16, 2**15  # of each thread, and bytes of each turn: so little is waited for at the end
+_TURNS, _LEAST = 8, 2**17  # of each thread, and bytes of each turn: so little is waited for at the end
 
 
 def look_up_each(ids: Tensor, tables: Sequence[Tensor], *, sparse: bool = False) -> Tensor:
@@ -179,11 +180,13 @@ def _gather(ids: Tensor, places: Sequence[Place], out: Tensor) -> int:
     n_threads = torch.get_num_threads() if n * offset >= _ALONE_BELOW else 1
     n_each = n if n_threads == 1 else max(_LEAST // offset, -(-n // (_TURNS * n_threads)), 1)
     to, kernels, job_array = out.data_ptr(), _kernels(), array("q", jobs)
+    lengths = {place.row_bytes for place in places}
+    known_bytes = lengths.pop() if len(lengths) == 1 and lengths <= _KNOWN_BYTES else 0
     is_streamed = n * offset >= _STREAMED_FROM and whole_lines and to % 64 == 0
     arguments = array(
         "q", (0, -1, job_array.buffer_info()[0], len(places), to, offset, n, n_each, is_streamed)
     )
-    run_in_team(kernels.gather_in_turns, arguments, n_threads)
+    run_in_team(kernels.gather_tables(known_bytes), arguments, n_threads)
     return arguments[kernels.BAD]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 from numba import _dynfunc  # type: ignore[attr-defined]
 from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
@@ -18,6 +19,7 @@ from numba.core.dispatcher import _FunctionCompiler  # type: ignore[attr-defined
 
 _SOURCES = Path(__file__).parents[1]
 _config: Any = numba.config
+NONE, YES, NO = np.int64(0), np.bool_(True), np.bool_(False)  # for a literal Numba compiles a part once more
 _PART: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 

@@ -193,7 +193,7 @@ def take_turn(typing_context: Any, address: Any) -> Any:
 
 @intrinsic
 def leave(typing_context: Any, address: Any, number: Any) -> Any:
-    """Write an int64 to `address`; who finds it there by `wait_for` finds all that was written before, too."""
+    """Write an int64 to `address`: whoever finds it there by `wait_for` finds all that was written before."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         place = builder.inttoptr(arguments[0], ir.PointerType(ir.IntType(64)))
@@ -220,7 +220,7 @@ def wait_for(address: Any) -> Any:
 
     Only for what has been begun: whoever waits does nothing else.
     """
-    number = _found_at(address)
+    number: Any = _found_at(address)  # type: ignore[call-arg]
     while number < 0:
         number = _found_at(address)
     return number

@@ -7,7 +7,7 @@ from functools import cache
 import numba
 import numpy as np
 
-from plectrum.kernels.native._cpu_compile import compiled_body, inlined
+from plectrum.kernels.native._cpu_compile import NONE, YES, compiled_body, inlined
 from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, store
 from plectrum.kernels.native._cpu_memory import (
     int64_at,
@@ -17,7 +17,6 @@ from plectrum.kernels.native._cpu_memory import (
 )
 
 _AHEAD = 16
-_DIM64, _NONE = np.int64(64), np.int64(0)  # no literals: Numba would compile for each
 
 # arguments of a body of `pool_tables`
 TURN, IS_BAD, TABLE, N_ROWS, DIM, IDS, N_IDS, BOUNDS, SCALE, IS_MEAN, PADDING, OUT, N_BAGS, N_EACH = range(14)
@@ -31,7 +30,7 @@ def sum_four(a, ids, first, end, k, factor_of_bag, like, numbers):
     scales, padding, n_ids = pointer_like(a[SCALE], numbers), a[PADDING], a[N_IDS]
     for i in range(first, end):
         ahead = at + ids[min(i + _AHEAD, n_ids - 1)] * row_bytes
-        prefetch_row(ahead, 4 * step, True)
+        prefetch_row(ahead, 4 * step, YES)
         if ids[i] != padding:
             here = at + ids[i] * row_bytes
             if a[SCALE]:
@@ -53,7 +52,7 @@ def sum_some(a, ids, first, end, k, n, factor_of_bag, like, numbers):
     scales, padding, n_ids = pointer_like(a[SCALE], numbers), a[PADDING], a[N_IDS]
     for i in range(first, end):
         ahead = at + ids[min(i + _AHEAD, n_ids - 1)] * row_bytes
-        prefetch_row(ahead, n * like.itemsize, True)
+        prefetch_row(ahead, n * like.itemsize, YES)
         if ids[i] != padding:
             row = load(at + ids[i] * row_bytes, n, like)
             x = x + (spread(scales[i]) * row if a[SCALE] else row)
@@ -72,7 +71,7 @@ def pool_bag(a, ids, first, end, to, dim, like, numbers):
             share = share / numbers.dtype.type(n_counted)
     factor, step = spread(share), WIDTH * like.itemsize
     whole, fours = dim // WIDTH * WIDTH, dim // (4 * WIDTH) * (4 * WIDTH)
-    for k in range(_NONE, fours, 4 * WIDTH):
+    for k in range(NONE, fours, 4 * WIDTH):
         x, y, z, u = sum_four(a, ids, first, end, k, factor, like, numbers)
         at = to + k * like.itemsize
         store(at, WIDTH, like, x)
@@ -95,7 +94,7 @@ def pool_range(a, first, end, dim, like, numbers):
     ids, bounds, row_bytes = int64_at(a[IDS]), int64_at(a[BOUNDS]), dim * like.itemsize
     n_rows, start = a[N_ROWS], bounds[first]
     for i in range(start, min(start + _AHEAD, a[N_IDS])):
-        prefetch_row(a[TABLE] + ids[i] * row_bytes, row_bytes, True)
+        prefetch_row(a[TABLE] + ids[i] * row_bytes, row_bytes, YES)
     for b in range(first, end):
         for i in range(bounds[b], bounds[b + 1]):
             if ids[i] < 0 or ids[i] >= n_rows:
@@ -105,30 +104,34 @@ def pool_range(a, first, end, dim, like, numbers):
 
 
 @inlined
-def pool_in_turns(arguments, like, numbers):
-    """Fill `N_EACH` bags in turn, until none is left; say in `IS_BAD` that there is a bad id."""
+def pool_in_turns(arguments, n_columns, like, numbers):
+    """Fill `N_EACH` bags in turn, until none is left; say in `IS_BAD` that there is a bad id.
+
+    Rows have `n_columns`, unless it is 0.
+    """
     a = int64_at(arguments)
     while True:
         first = take_turn(arguments) * a[N_EACH]
         if first >= a[N_BAGS]:
             return
         end = min(first + a[N_EACH], a[N_BAGS])
-        if a[DIM] == _DIM64:
-            is_good = pool_range(a, first, end, _DIM64, like, numbers)
-        else:
-            is_good = pool_range(a, first, end, a[DIM], like, numbers)
-        if not is_good:
+        if not pool_range(a, first, end, n_columns or a[DIM], like, numbers):
             a[IS_BAD] = 1
 
 
 @cache
-def pool_tables(dtype: str) -> compiled_body:
-    """Return the compiled sums and means of the rows of a table of this dtype."""
+def pool_tables(dtype: str, n_columns: int) -> compiled_body:
+    """Return the compiled sums and means of the rows of a table of this dtype.
+
+    It has `n_columns`, or any number where that is 0; see `dispatch.known_columns`.
+    """
     table_at, numbers_at = POINTERS[dtype]
+    known = np.int64(n_columns)  # no literal, as above
 
     def body(arguments):
         at = int64_at(arguments)[OUT]
-        pool_in_turns(arguments, numba.carray(table_at(at), (1,)), numba.carray(numbers_at(at), (1,)))
+        like, numbers = numba.carray(table_at(at), (1,)), numba.carray(numbers_at(at), (1,))
+        pool_in_turns(arguments, known, like, numbers)
 
-    body.__qualname__ = f"pool_{dtype}"
+    body.__qualname__ = f"pool_{dtype}_{n_columns or 'any'}"  # its name in the cache
     return compiled_body(body)

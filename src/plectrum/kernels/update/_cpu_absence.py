@@ -9,7 +9,7 @@ from functools import cache
 import numba
 import numpy as np
 
-from plectrum.kernels.native._cpu_compile import called, compiled, compiled_body, inlined
+from plectrum.kernels.native._cpu_compile import NONE, YES, called, compiled, compiled_body, inlined
 from plectrum.kernels.native._cpu_lanes import (
     POINTERS,
     WIDTH,
@@ -32,7 +32,6 @@ from plectrum.kernels.update._cpu_behind import NEVER_BEHIND, find_all_behind, f
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
 _FEW = np.int64(8)  # rows; what is asked for while as many are moved
-_DIM64, _NONE = np.int64(64), np.int64(0)  # no literals: Numba would compile for each
 N_TERMS = 6
 TOLERANCE_32, TOLERANCE_64 = 1e-7, 1e-11  # as `torch_ops.TOLERANCE`
 # columns of `sums`, one row per last step: M_0 .. M_5 and then
@@ -79,7 +78,7 @@ def catch_up_lanes(at, k, n, like, numbers, h, shrinks, key):
 def replay_row(at, dim, like, s, now, known, past, key):
     """Bring one row to the present, step by step; apart, so that the closed form has all registers."""
     numbers = past[-1]
-    for k in range(_NONE, dim, WIDTH):
+    for k in range(NONE, dim, WIDTH):
         n, w_at = min(WIDTH, dim - k), at[0] + k * like.itemsize
         m_at, v_at = at[1] + k * numbers.itemsize, at[2] + k * numbers.itemsize
         m, v = load(m_at, n, numbers), load(v_at, n, numbers)
@@ -93,7 +92,7 @@ def replay_row(at, dim, like, s, now, known, past, key):
 def needs_replay(at, dim, numbers, least):
     """True for a row that the series serves badly: one whose v, where it moves, is below `least`."""
     bound, found = spread(least), False
-    for k in range(_NONE, dim, WIDTH):
+    for k in range(NONE, dim, WIDTH):
         n, place = min(WIDTH, dim - k), k * numbers.itemsize
         found |= any_below(load(at[2] + place, n, numbers), bound, load(at[1] + place, n, numbers))
     return found
@@ -104,7 +103,7 @@ def catch_up_adam_row(at, dim, s, is_new, now, like, numbers, known, past, key):
     """Bring one row to the present; `known` is what its absence comes to."""
     if is_new:  # it never took a step: its moments are zero
         decay = spread(known[DECAY])
-        for k in range(_NONE, dim, WIDTH):
+        for k in range(NONE, dim, WIDTH):
             place, n = at[0] + k * like.itemsize, min(WIDTH, dim - k)
             store_at_random(place, n, like, decay * load(place, n, like), key + k)
         return
@@ -116,7 +115,7 @@ def catch_up_adam_row(at, dim, s, is_new, now, like, numbers, known, past, key):
         *(spread(known[1]), spread(known[2]), spread(known[3]), spread(known[4]), spread(known[5])),
     )
     shrinks, whole = (spread(known[SHRINK1]), spread(known[SHRINK2])), dim // WIDTH * WIDTH
-    for k in range(_NONE, whole, WIDTH):
+    for k in range(NONE, whole, WIDTH):
         catch_up_lanes(at, k, WIDTH, like, numbers, h, shrinks, key)
     if whole < dim:
         catch_up_lanes(at, whole, dim - whole, like, numbers, h, shrinks, key)
@@ -163,9 +162,9 @@ def sum_up(a, s, known, sums, limit):
 @inlined
 def ask_for_adam_row(a, row, row_bytes, state_bytes):
     """Ask for a row and its moments."""
-    prefetch_row(a[TABLE] + row * row_bytes, row_bytes, True)
-    prefetch_row(a[MEAN] + row * state_bytes, state_bytes, True)
-    prefetch_row(a[SQUARE] + row * state_bytes, state_bytes, True)
+    prefetch_row(a[TABLE] + row * row_bytes, row_bytes, YES)
+    prefetch_row(a[MEAN] + row * state_bytes, state_bytes, YES)
+    prefetch_row(a[SQUARE] + row * state_bytes, state_bytes, YES)
 
 
 @inlined
@@ -180,7 +179,7 @@ def catch_up_adam_rows(a, rows, lasts, n, dim, like, numbers, sums_at):
     row_bytes, state_bytes = dim * like.itemsize, dim * numbers.itemsize
     for i in range(min(_FEW, n)):
         ask_for_adam_row(a, rows[i], row_bytes, state_bytes)
-    for few in range(_NONE, n, _FEW):
+    for few in range(NONE, n, _FEW):
         for i in range(few + _FEW, min(few + 2 * _FEW, n)):
             ask_for_adam_row(a, rows[i], row_bytes, state_bytes)
         for i in range(few, min(few + _FEW, n)):
@@ -193,8 +192,11 @@ def catch_up_adam_rows(a, rows, lasts, n, dim, like, numbers, sums_at):
 
 
 @inlined
-def catch_up_adam_in_turns(arguments, like, numbers, limit):
-    """Bring parts of the rows in turn to the present, until none is left."""
+def catch_up_adam_in_turns(arguments, n_columns, like, numbers, limit):
+    """Bring parts of the rows in turn to the present, until none is left.
+
+    Rows have `n_columns`, unless it is 0.
+    """
     a = int64_at(arguments)
     seat = take_turn(arguments + 8 * SEAT)
     desk, known = a[DESKS] + seat * a[DESK_BYTES], int64_at(a[KNOWN] + seat * a[N_KEPT] * 8)
@@ -214,24 +216,25 @@ def catch_up_adam_in_turns(arguments, like, numbers, limit):
         for i in range(n):
             s = lasts[i] - a[START]
             sum_up(a, s, known, pointer_like(sums_at + s * N_SUMS * numbers.itemsize, numbers), limit)
-        if a[DIM] == _DIM64:
-            catch_up_adam_rows(a, rows, lasts, n, _DIM64, like, numbers, sums_at)
-        else:
-            catch_up_adam_rows(a, rows, lasts, n, a[DIM], like, numbers, sums_at)
+        catch_up_adam_rows(a, rows, lasts, n, n_columns or a[DIM], like, numbers, sums_at)
 
 
 @cache
-def catch_up_adam(dtype: str) -> compiled_body:
-    """Return the compiled catching up under Adam of the rows of a table of this dtype."""
+def catch_up_adam(dtype: str, n_columns: int) -> compiled_body:
+    """Return the compiled catching up under Adam of the rows of a table of this dtype.
+
+    It has `n_columns`, or any number where that is 0; see `dispatch.known_columns`.
+    """
     table_at, numbers_at = POINTERS[dtype]
     limit = TOLERANCE_64 if dtype == "float64" else TOLERANCE_32
+    known = np.int64(n_columns)  # no literal, as above
 
     def body(arguments):
         at = int64_at(arguments)[SUMS]
         numbers = numba.carray(numbers_at(at), (1,))
-        catch_up_adam_in_turns(arguments, numba.carray(table_at(at), (1,)), numbers, limit)
+        catch_up_adam_in_turns(arguments, known, numba.carray(table_at(at), (1,)), numbers, limit)
 
-    body.__qualname__ = f"catch_up_adam_{dtype}"
+    body.__qualname__ = f"catch_up_adam_{dtype}_{n_columns or 'any'}"  # its name in the cache
     return compiled_body(body)
 
 

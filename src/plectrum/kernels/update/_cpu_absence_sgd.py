@@ -5,14 +5,12 @@
 from functools import cache
 
 import numba
-import numpy as np
 
-from plectrum.kernels.native._cpu_compile import compiled_body, inlined
+from plectrum.kernels.native._cpu_compile import NONE, YES, compiled_body, inlined
 from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, store, store_at_random
 from plectrum.kernels.native._cpu_memory import int64_at, pointer_like, prefetch_row, take_turn
 
 _AHEAD = 12
-_NONE = np.int64(0)  # no literal: Numba would compile for each
 
 
 # arguments of a body of `catch_up_sgd`
@@ -40,16 +38,16 @@ def catch_up_sgd_rows(a, first, end, like, numbers):
     row_bytes, state_bytes, whole = dim * like.itemsize, dim * numbers.itemsize, dim // WIDTH * WIDTH
     for i in range(first, end):
         if i + _AHEAD < end:
-            prefetch_row(a[TABLE] + rows[i + _AHEAD] * row_bytes, row_bytes, True)
+            prefetch_row(a[TABLE] + rows[i + _AHEAD] * row_bytes, row_bytes, YES)
             if buffer:
-                prefetch_row(buffer + rows[i + _AHEAD] * state_bytes, state_bytes, True)
+                prefetch_row(buffer + rows[i + _AHEAD] * state_bytes, state_bytes, YES)
         w_at, b_at = a[TABLE] + rows[i] * row_bytes, buffer + rows[i] * state_bytes if buffer else 0
         matrix = (
             *(spread(matrices[4 * i]), spread(matrices[4 * i + 1])),
             *(spread(matrices[4 * i + 2]), spread(matrices[4 * i + 3])),
         )
         key = a[CHANCE] + rows[i] * dim
-        for k in range(_NONE, whole, WIDTH):
+        for k in range(NONE, whole, WIDTH):
             catch_up_sgd_lanes(w_at, b_at, k, WIDTH, like, numbers, matrix, key)
         if whole < dim:
             catch_up_sgd_lanes(w_at, b_at, whole, dim - whole, like, numbers, matrix, key)

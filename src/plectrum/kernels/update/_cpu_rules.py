@@ -4,9 +4,7 @@
 # Numba types these functions; the tests hold them to the reference.
 import math
 
-import numpy as np
-
-from plectrum.kernels.native._cpu_compile import inlined
+from plectrum.kernels.native._cpu_compile import NONE, inlined
 from plectrum.kernels.native._cpu_lanes import (
     WIDTH,
     load,
@@ -20,7 +18,6 @@ from plectrum.kernels.native._cpu_memory import pointer_like
 
 # the hyperparameters of a step, as `plectrum.optim._compiled` lays them out
 LR, DECAY, EPS, NEW1, KEEP2, MOMENTUM, UNDAMPED, NEW2, CORRECTION, SIGN = range(10)
-_NONE = np.int64(0)  # no literal: Numba would compile for each
 
 
 @inlined
@@ -146,13 +143,13 @@ def rowwise_adagrad(places, dim, like, numbers, key):
 @inlined
 def no_state(dim, numbers):
     """Return how many bytes of each of two states belong to a row."""
-    return _NONE, _NONE
+    return NONE, NONE
 
 
 @inlined
 def one_state(dim, numbers):
     """As `no_state`, of a rule that keeps an array as wide as the table."""
-    return dim * numbers.itemsize, _NONE
+    return dim * numbers.itemsize, NONE
 
 
 @inlined
@@ -164,7 +161,7 @@ def two_states(dim, numbers):
 @inlined
 def one_number(dim, numbers):
     """As `no_state`, of a rule that keeps one number per row."""
-    return numbers.itemsize, _NONE
+    return numbers.itemsize, NONE
 
 
 RULES = {  # name -> how a row is stepped on, and what state it has

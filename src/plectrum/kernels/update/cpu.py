@@ -21,7 +21,7 @@ from functools import cache
 import numba
 import numpy as np
 
-from plectrum.kernels.native._cpu_compile import compiled_body, inlined
+from plectrum.kernels.native._cpu_compile import NO, NONE, YES, compiled_body, inlined
 from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, store
 from plectrum.kernels.native._cpu_memory import (
     int32_at,
@@ -50,7 +50,6 @@ _MARKS = 16  # for each id, to note whether its row occurs once
 _BITS, _MOST_PASSES = 11, 3  # of the row sorted by in one pass; 31 bits need three
 _POSITION = 0xFFFFFFFF
 _SPREAD = 0x9E3779B1  # 2**32 over the golden ratio: bits of a product from the 32nd on depend on all below
-_DIM32, _DIM64, _NONE = np.int64(32), np.int64(64), np.int64(0)  # no literals: Numba would compile for each
 
 
 @inlined
@@ -166,7 +165,7 @@ def add_up_four(gradients, keys, i, after, k, like, numbers, to):
 def add_up_row(gradients, keys, i, after, dim, like, numbers, to):
     """Write to `to` the sum of the gradients that keys [i, after) name."""
     whole, fours = dim // WIDTH * WIDTH, dim // (4 * WIDTH) * (4 * WIDTH)
-    for k in range(_NONE, fours, 4 * WIDTH):
+    for k in range(NONE, fours, 4 * WIDTH):
         add_up_four(gradients, keys, i, after, k, like, numbers, to)
     for k in range(fours, whole, WIDTH):
         add_up(gradients, keys, i, after, k, WIDTH, like, numbers, to)
@@ -212,9 +211,9 @@ def find_alone(job, part, n_parts, keys, others, marks, like, numbers):
     as_it_is = is_read_as_it_is(job, like, numbers)
     n = take_keys(job, part, n_parts, keys if as_it_is else others)
     if n < 0:
-        return n, _NONE
+        return n, NONE
     if not as_it_is:
-        return _NONE, n
+        return NONE, n
     mask = n_marks_for(n) - 1
     note_rows(keys, n, marks, mask)
     return set_alone_apart(keys, n, marks, mask, others)
@@ -254,7 +253,7 @@ def note_alone(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, work
         gradients[k], _ = gradient_at(gradient, keys[i + k], numbers)
         if k < _AHEAD:  # the first to be stepped on
             ask_for_row(states_of, job, rows[k], dim, like, numbers)
-            prefetch_row(gradients[k], dim * like.itemsize, False)
+            prefetch_row(gradients[k], dim * like.itemsize, NO)
     return n, i + n
 
 
@@ -274,7 +273,7 @@ def sum_up(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, work):
         while after < n_keys and keys[after] >> 32 == row:
             if after + _AHEAD < n_keys:
                 ahead, _ = gradient_at(gradient, keys[after + _AHEAD], numbers)
-                prefetch_row(ahead, value_bytes, False)
+                prefetch_row(ahead, value_bytes, NO)
             after += 1
         rows[count] = row
         if count < _AHEAD:  # the first to be stepped on
@@ -298,7 +297,7 @@ def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers):
     for k in range(n):
         if k + _AHEAD < n:
             ask_for_row(states_of, job, rows[k + _AHEAD], dim, like, numbers)
-            prefetch_row(gradients[k + _AHEAD], g_bytes, False)
+            prefetch_row(gradients[k + _AHEAD], g_bytes, NO)
         row = rows[k]
         where = (table + row * row_bytes, state1 + row * first, state2 + row * second, gradients[k])
         step(where, dim, like, numbers, chance + row * dim)
@@ -310,8 +309,8 @@ def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers):
 
 @inlined
 def update_rows(step, states_of, job, dim, keys, n_keys, are_alone, like, numbers, work):
-    """Step on the rows of the first `n_keys` keys, a block at a time; each occurs once, or they are sorted."""
-    at_once, i = min(_BLOCK, max(_BLOCK_BYTES // (dim * numbers.itemsize), 1)), _NONE
+    """Step on the rows of the first `n_keys` keys, a block at a time: all occur once, or keys are sorted."""
+    at_once, i = min(_BLOCK, max(_BLOCK_BYTES // (dim * numbers.itemsize), 1)), NONE
     while i < n_keys:
         if are_alone:
             n, i = note_alone(states_of, job, dim, keys, i, n_keys, at_once, like, numbers, work)
@@ -337,8 +336,10 @@ def n_lists(n_jobs: int, n_parts: int, n_threads: int) -> int:
 
 
 @inlined
-def update_in_turns(step, states_of, arguments, like, numbers):
+def update_in_turns(step, states_of, n_columns, arguments, like, numbers):
     """Take tables, or parts and blocks of them, in turn, until none is left; say in `BAD` where an id is bad.
+
+    All tables have `n_columns`, unless it is 0.
 
     A row belongs to one part of its table, or to one block, so that no two threads meet; `N_PARTS` is a power
     of two.
@@ -370,37 +371,35 @@ def update_in_turns(step, states_of, arguments, like, numbers):
             n, n_others = find_alone(job, part, n_parts, keys, others, marks, like, numbers)
             if n < 0:
                 a[BAD] = table
-                n = _NONE
+                n = NONE
             if are_shared:
                 leave(n_in_lists + 8 * part, n)
-                n = _NONE
+                n = NONE
         else:
-            keys, n_others = block, _NONE
+            keys, n_others = block, NONE
             n = take_block((part - n_parts) * _BLOCK, lists, n_in_lists, n_most, n_parts, keys)
-        are_alone = True
+        are_alone, dim = YES, n_columns or job[DIM]
         while True:
-            # a loop over a number of columns that the compiler knows takes half the time
-            if job[DIM] == _DIM64:
-                update_rows(step, states_of, job, _DIM64, keys, n, are_alone, like, numbers, work)
-            elif job[DIM] == _DIM32:
-                update_rows(step, states_of, job, _DIM32, keys, n, are_alone, like, numbers, work)
-            else:
-                update_rows(step, states_of, job, job[DIM], keys, n, are_alone, like, numbers, work)
+            update_rows(step, states_of, job, dim, keys, n, are_alone, like, numbers, work)
             if n_others == 0:
                 break
             end_in_spare = sort_by_row(job[N_ROWS], others, n_others, spare, counts)
-            keys, n, n_others, are_alone = spare if end_in_spare else others, n_others, _NONE, False
+            keys, n, n_others, are_alone = spare if end_in_spare else others, n_others, NONE, NO
 
 
 @cache
-def update_tables(rule: str, dtype: str) -> compiled_body:
-    """Return the compiled step on the tables of a job: of one of `RULES`, on tables of this dtype."""
+def update_tables(rule: str, dtype: str, n_columns: int) -> compiled_body:
+    """Return the compiled step on the tables of a job: of one of `RULES`, on tables of this dtype.
+
+    All have `n_columns`, or any number where it is 0; see `dispatch.known_columns`.
+    """
     (step, states_of), (table_at, numbers_at) = RULES[rule], POINTERS[dtype]
+    known = np.int64(n_columns)  # no literal, as above
 
     def body(arguments):
         at = int64_at(arguments)[NUMBERS]
         like = numba.carray(table_at(at), (1,))
-        update_in_turns(step, states_of, arguments, like, numba.carray(numbers_at(at), (1,)))
+        update_in_turns(step, states_of, known, arguments, like, numba.carray(numbers_at(at), (1,)))
 
-    body.__qualname__ = f"update_{rule}_{dtype}"  # its name in the cache
+    body.__qualname__ = f"update_{rule}_{dtype}_{n_columns or 'any'}"  # its name in the cache
     return compiled_body(body)
