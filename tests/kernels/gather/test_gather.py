@@ -42,10 +42,12 @@ def test_bytes_are_copied_whatever_they_mean(dtype):
     assert torch.equal(compiled([table], ids)[1], table[ids[:, 0]])
 
 
-@pytest.mark.parametrize("dim", [16, 48, 64, 128])
-def test_an_output_too_large_for_caches_has_the_same_bytes(dim, monkeypatch):
-    monkeypatch.setattr("plectrum.rows._lookup._STREAMED_FROM", 0)
-    tables = [torch.randn(50, dim), torch.randn(70, 2 * dim)]
+@pytest.mark.parametrize("streamed_from", [0, 2**60])
+@pytest.mark.parametrize("are_alike", [True, False])
+@pytest.mark.parametrize("dim", [16, 32, 48, 64, 128])
+def test_an_output_too_large_for_caches_has_the_same_bytes(dim, are_alike, streamed_from, monkeypatch):
+    monkeypatch.setattr("plectrum.rows._lookup._STREAMED_FROM", streamed_from)
+    tables = [torch.randn(50, dim), torch.randn(70, dim if are_alike else 2 * dim)]
     ids = torch.randint(0, 50, (3000, 2))
     bad, found = compiled(tables, ids)
     assert bad == -1

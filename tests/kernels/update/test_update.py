@@ -128,6 +128,36 @@ def test_where_states_begin_and_how_rows_are_asked_for_changes_no_bit(monkeypatc
     assert all(torch.equal(a, b) for other in found[1:] for a, b in zip(found[0], other, strict=True))
 
 
+WIDTHS = {"narrow": (900, 400, 3), "many ids": (5000, 9000, 64), "64": (700, 50, 64), "16": (800, 2000, 16)}
+WIDTHS |= {"32": (600, 700, 32), "128": (300, 1000, 128), "no ids": (0, 5, 64), "more": (200, 90, 130)}
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 8])
+@pytest.mark.parametrize("name", ["adam", "rowwise_adagrad"])
+def test_tables_of_any_width_take_one_step(name, n_threads):
+    step, cases = STEPS[name], [make_case(STEPS[name], shape, np.float64) for shape in WIDTHS.values()]
+    tables = [torch.from_numpy(c[0].copy()) for c in cases]
+    states = [[torch.from_numpy(s.copy()) for s in c[1]] for c in cases]
+    update_compiled(tables, states, [c[2] for c in cases], [c[3] for c in cases], step, n_threads)
+    for (table, kept, ids, values), mine, state in zip(cases, tables, states, strict=True):
+        reference.update(table, kept, ids, values, step)
+        np.testing.assert_allclose(mine.numpy(), table, atol=1e-12)
+        for expected, found in zip(kept, state, strict=True):
+            np.testing.assert_allclose(found.numpy(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 8])
+@pytest.mark.parametrize("position", [0, 2500, 4999])
+def test_a_bad_id_of_a_table_in_parts_is_named_and_leaves_no_thread_waiting(position, n_threads):
+    _, _, ids, values = make_case(STEPS["sgd"], (5000, 9000, 16), np.float64)
+    ids[position] = 9000
+    good = np.arange(5000)
+    tables = [torch.zeros(9000, 16, dtype=torch.float64) for _ in range(2)]
+    with pytest.raises(RowOutOfRangeError, match=f"got 9000 at position {position}"):
+        update_compiled(tables, [[None]] * 2, [ids, good], [values] * 2, STEPS["sgd"], n_threads)
+    assert not tables[0].any()
+
+
 def beside(state, offset):
     """Return the numbers in memory that begins `offset` numbers after a whole cache line."""
     room = torch.empty(state.size + offset, dtype=torch.from_numpy(state).dtype)
