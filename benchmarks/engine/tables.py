@@ -78,10 +78,10 @@ def check(optimizer):
 
 
 def copies(layer, batches, n_tables, dim):
-    """Return what sets the ceiling: copies of the rows of a batch, by torch's operations and by a plain loop.
+    """Return what sets the ceiling: copies of a batch's rows, by torch's operations and by a plain loop.
 
-    And how many bytes each moves, counted as for the step itself: a row that occurs more than once comes from
-    memory once. And the distinct rows of every batch and table.
+    As three things: name -> call; name -> bytes it moves, counted as for the step itself, where a row that
+    occurs more than once comes from memory once; and the distinct rows of every batch and table.
     """
     distinct = [[torch.unique(ids[:, t]) for t in range(n_tables)] for ids in batches]
     room = torch.zeros(max(len(r) for rows in distinct for r in rows), dim)

@@ -64,15 +64,12 @@ def update_tables(work: Sequence[Work], step: Step) -> None:
 
     Cost: each part of a table goes through all its ids once and sorts those that may occur again (two or
     three passes over 8 bytes each). Each gradient is read once, each distinct row and its state are read
-    and written once. Extra memory: 28 bytes per id and thread, kept for the next step.
+    and written once. Extra memory, kept for the next step: some 40 bytes per thread and id of the largest
+    table.
     """
-    by_columns: dict[int, list[Work]] = {}
-    for w in work:
-        by_columns.setdefault(known_columns(w.fit.place.dim), []).append(w)
-    for n_columns, some in by_columns.items():
-        bad = _share_out(some, step, n_columns, torch.get_num_threads())
-        if bad is not None:
-            raise _bad_ids(bad)
+    bad = _share_out(work, step, torch.get_num_threads())
+    if bad is not None:
+        raise _bad_ids(bad)
 
 
 def _numbers(step: Step, dtype: torch.dtype) -> array[float]:
@@ -101,11 +98,8 @@ def _kernel_of(step: Step) -> str:
     return "nesterov" if step.nesterov else "momentum"
 
 
-def _share_out(work: Sequence[Work], step: Step, n_columns: int, n_threads: int) -> Work | None:
-    """Let threads take tables, or parts of tables where there are few; return one with a bad id.
-
-    All have `n_columns`, see `known_columns`.
-    """
+def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
+    """Let threads take tables, or parts of tables where there are few; return one with a bad id."""
     dtype = work[0].fit.place.dtype
     jobs: list[int] = []
     taken, kept = [], []
@@ -135,6 +129,7 @@ def _share_out(work: Sequence[Work], step: Step, n_columns: int, n_threads: int)
     n_bytes = kernels.desk_bytes(n_most, dim_most, numbers.itemsize)
     n_lists = kernels.n_lists(len(taken), n_parts, n_threads)
     n_in_lists = array("q", [-1]) * n_lists
+    n_columns = known_columns(*jobs[kernels.DIM :: kernels.N_COLUMNS])
     body = kernels.update_tables(_kernel_of(step), name_of(dtype), n_columns)
     desk = take_desk(n_threads * n_bytes + 8 * n_lists * n_most)
     arguments = array(
@@ -143,6 +138,7 @@ def _share_out(work: Sequence[Work], step: Step, n_columns: int, n_threads: int)
             *(0, 0, -1, job_array.buffer_info()[0], len(taken), n_parts, numbers.buffer_info()[0]),
             *(n_most, desk.address, n_bytes, desk.address + n_threads * n_bytes),
             n_in_lists.buffer_info()[0],
+            kernels.n_each(n_most, dim_most, numbers.itemsize, n_threads),
         ),
     )
     try:

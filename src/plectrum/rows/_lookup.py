@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._team import run_in_team
-from plectrum.kernels.dispatch import MANY_FROM
+from plectrum.kernels.dispatch import MANY_FROM, known_columns
 from plectrum.rows._gradient import Strip, Strips, column_of, may_be_rows, strides_of, who_may_wait
 from plectrum.rows._place import Place
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 _WORTH_IT = 2**18  # numbers of one table that are looked up; below it torch is as fast
 _ALONE_BELOW = 2**18  # bytes that one thread copies before a second is woken
-_KNOWN_BYTES = frozenset({64, 128, 256, 512})  # of rows; see `gather_tables`
 _STREAMED_FROM = 2**23  # bytes: an output that caches would not keep beside the rows is written past them
-_TURNS, _LEAST = 8, 2**17  # of each thread, and bytes of each turn: so little is waited for at the end
+_TURNS = 8  # of each thread: no more than an eighth of its share is waited for at the end
+_LEAST = 2**17  # bytes of a turn, unless that leaves threads without one
 
 
 def look_up_each(ids: Tensor, tables: Sequence[Tensor], *, sparse: bool = False) -> Tensor:
@@ -178,10 +178,10 @@ def _gather(ids: Tensor, places: Sequence[Place], out: Tensor) -> int:
         offset += row_bytes
         start += 8 * across
     n_threads = torch.get_num_threads() if n * offset >= _ALONE_BELOW else 1
-    n_each = n if n_threads == 1 else max(_LEAST // offset, -(-n // (_TURNS * n_threads)), 1)
+    share = -(-n // n_threads)
+    n_each = n if n_threads == 1 else min(max(-(-share // _TURNS), _LEAST // offset), share)
     to, kernels, job_array = out.data_ptr(), _kernels(), array("q", jobs)
-    lengths = {place.row_bytes for place in places}
-    known_bytes = lengths.pop() if len(lengths) == 1 and lengths <= _KNOWN_BYTES else 0
+    known_bytes = known_columns(*[place.dim for place in places]) * out.itemsize
     is_streamed = n * offset >= _STREAMED_FROM and whole_lines and to % 64 == 0
     arguments = array(
         "q", (0, -1, job_array.buffer_info()[0], len(places), to, offset, n, n_each, is_streamed)

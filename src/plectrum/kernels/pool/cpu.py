@@ -7,7 +7,7 @@ from functools import cache
 import numba
 import numpy as np
 
-from plectrum.kernels.native._cpu_compile import NONE, YES, compiled_body, inlined
+from plectrum.kernels.native._cpu_compile import YES, ZERO, compiled_body, inlined
 from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, store
 from plectrum.kernels.native._cpu_memory import (
     int64_at,
@@ -71,7 +71,7 @@ def pool_bag(a, ids, first, end, to, dim, like, numbers):
             share = share / numbers.dtype.type(n_counted)
     factor, step = spread(share), WIDTH * like.itemsize
     whole, fours = dim // WIDTH * WIDTH, dim // (4 * WIDTH) * (4 * WIDTH)
-    for k in range(NONE, fours, 4 * WIDTH):
+    for k in range(ZERO, fours, 4 * WIDTH):
         x, y, z, u = sum_four(a, ids, first, end, k, factor, like, numbers)
         at = to + k * like.itemsize
         store(at, WIDTH, like, x)
@@ -126,7 +126,7 @@ def pool_tables(dtype: str, n_columns: int) -> compiled_body:
     It has `n_columns`, or any number where that is 0; see `dispatch.known_columns`.
     """
     table_at, numbers_at = POINTERS[dtype]
-    known = np.int64(n_columns)  # no literal, as above
+    known = np.int64(n_columns)  # no literal: Numba would compile for each
 
     def body(arguments):
         at = int64_at(arguments)[OUT]

@@ -9,7 +9,7 @@ from functools import cache
 import numba
 import numpy as np
 
-from plectrum.kernels.native._cpu_compile import NONE, YES, called, compiled, compiled_body, inlined
+from plectrum.kernels.native._cpu_compile import YES, ZERO, called, compiled, compiled_body, inlined
 from plectrum.kernels.native._cpu_lanes import (
     POINTERS,
     WIDTH,
@@ -78,7 +78,7 @@ def catch_up_lanes(at, k, n, like, numbers, h, shrinks, key):
 def replay_row(at, dim, like, s, now, known, past, key):
     """Bring one row to the present, step by step; apart, so that the closed form has all registers."""
     numbers = past[-1]
-    for k in range(NONE, dim, WIDTH):
+    for k in range(ZERO, dim, WIDTH):
         n, w_at = min(WIDTH, dim - k), at[0] + k * like.itemsize
         m_at, v_at = at[1] + k * numbers.itemsize, at[2] + k * numbers.itemsize
         m, v = load(m_at, n, numbers), load(v_at, n, numbers)
@@ -92,7 +92,7 @@ def replay_row(at, dim, like, s, now, known, past, key):
 def needs_replay(at, dim, numbers, least):
     """True for a row that the series serves badly: one whose v, where it moves, is below `least`."""
     bound, found = spread(least), False
-    for k in range(NONE, dim, WIDTH):
+    for k in range(ZERO, dim, WIDTH):
         n, place = min(WIDTH, dim - k), k * numbers.itemsize
         found |= any_below(load(at[2] + place, n, numbers), bound, load(at[1] + place, n, numbers))
     return found
@@ -103,7 +103,7 @@ def catch_up_adam_row(at, dim, s, is_new, now, like, numbers, known, past, key):
     """Bring one row to the present; `known` is what its absence comes to."""
     if is_new:  # it never took a step: its moments are zero
         decay = spread(known[DECAY])
-        for k in range(NONE, dim, WIDTH):
+        for k in range(ZERO, dim, WIDTH):
             place, n = at[0] + k * like.itemsize, min(WIDTH, dim - k)
             store_at_random(place, n, like, decay * load(place, n, like), key + k)
         return
@@ -115,7 +115,7 @@ def catch_up_adam_row(at, dim, s, is_new, now, like, numbers, known, past, key):
         *(spread(known[1]), spread(known[2]), spread(known[3]), spread(known[4]), spread(known[5])),
     )
     shrinks, whole = (spread(known[SHRINK1]), spread(known[SHRINK2])), dim // WIDTH * WIDTH
-    for k in range(NONE, whole, WIDTH):
+    for k in range(ZERO, whole, WIDTH):
         catch_up_lanes(at, k, WIDTH, like, numbers, h, shrinks, key)
     if whole < dim:
         catch_up_lanes(at, whole, dim - whole, like, numbers, h, shrinks, key)
@@ -179,7 +179,7 @@ def catch_up_adam_rows(a, rows, lasts, n, dim, like, numbers, sums_at):
     row_bytes, state_bytes = dim * like.itemsize, dim * numbers.itemsize
     for i in range(min(_FEW, n)):
         ask_for_adam_row(a, rows[i], row_bytes, state_bytes)
-    for few in range(NONE, n, _FEW):
+    for few in range(ZERO, n, _FEW):
         for i in range(few + _FEW, min(few + 2 * _FEW, n)):
             ask_for_adam_row(a, rows[i], row_bytes, state_bytes)
         for i in range(few, min(few + _FEW, n)):
@@ -227,7 +227,7 @@ def catch_up_adam(dtype: str, n_columns: int) -> compiled_body:
     """
     table_at, numbers_at = POINTERS[dtype]
     limit = TOLERANCE_64 if dtype == "float64" else TOLERANCE_32
-    known = np.int64(n_columns)  # no literal, as above
+    known = np.int64(n_columns)  # no literal: Numba would compile for each
 
     def body(arguments):
         at = int64_at(arguments)[SUMS]

@@ -6,7 +6,7 @@ from functools import cache
 
 import numba
 
-from plectrum.kernels.native._cpu_compile import NONE, YES, compiled_body, inlined
+from plectrum.kernels.native._cpu_compile import YES, ZERO, compiled_body, inlined
 from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, store, store_at_random
 from plectrum.kernels.native._cpu_memory import int64_at, pointer_like, prefetch_row, take_turn
 
@@ -47,7 +47,7 @@ def catch_up_sgd_rows(a, first, end, like, numbers):
             *(spread(matrices[4 * i + 2]), spread(matrices[4 * i + 3])),
         )
         key = a[CHANCE] + rows[i] * dim
-        for k in range(NONE, whole, WIDTH):
+        for k in range(ZERO, whole, WIDTH):
             catch_up_sgd_lanes(w_at, b_at, k, WIDTH, like, numbers, matrix, key)
         if whole < dim:
             catch_up_sgd_lanes(w_at, b_at, whole, dim - whole, like, numbers, matrix, key)

@@ -4,7 +4,7 @@
 # Numba types these functions; the tests hold them to the reference.
 import math
 
-from plectrum.kernels.native._cpu_compile import NONE, inlined
+from plectrum.kernels.native._cpu_compile import ZERO, inlined
 from plectrum.kernels.native._cpu_lanes import (
     WIDTH,
     load,
@@ -143,13 +143,13 @@ def rowwise_adagrad(places, dim, like, numbers, key):
 @inlined
 def no_state(dim, numbers):
     """Return how many bytes of each of two states belong to a row."""
-    return NONE, NONE
+    return ZERO, ZERO
 
 
 @inlined
 def one_state(dim, numbers):
     """As `no_state`, of a rule that keeps an array as wide as the table."""
-    return dim * numbers.itemsize, NONE
+    return dim * numbers.itemsize, ZERO
 
 
 @inlined
@@ -161,7 +161,7 @@ def two_states(dim, numbers):
 @inlined
 def one_number(dim, numbers):
     """As `no_state`, of a rule that keeps one number per row."""
-    return numbers.itemsize, NONE
+    return numbers.itemsize, ZERO
 
 
 RULES = {  # name -> how a row is stepped on, and what state it has

@@ -2,14 +2,14 @@
 
 Every function here takes addresses, because one call serves many tables. ``jobs`` is an int64 array with a
 row per table whose columns are named below; a job's keys are ``row << 32 | position``. Rows that occur once
-are stepped on in the order of the batch, in which their gradients lie and are read where they stand. The
-others are sorted, so that equal rows stand together in the order of the batch; so are all where a gradient
-must be converted or scaled anyway. Sums come out the same whatever the number of threads.
+are stepped on where they are met in the batch, and their gradients are read where they stand. The others are
+sorted, so that equal rows stand together in the order of the batch; so are all where a gradient must be
+converted or scaled anyway. Sums come out the same whatever the number of threads.
 
 A thread takes a table at a time. Where there are fewer tables than threads it takes a part of a table's rows:
 it finds those that occur once, leaves them on a list for all, and steps on the others. Then come blocks of
-the batch: whoever takes one steps on its rows that occur once. A thread reads gradients from one end of a
-block to the other then, as the processor foresees, and not every second one.
+the batch: whoever takes one steps on its rows that occur once. So a thread reads the gradients of a block,
+which lie side by side, and not every second one of the whole batch, of which the processor fetches them all.
 
 All arrays are pointers, whose items Numba reads without asking whether an index is negative.
 """
@@ -21,7 +21,7 @@ from functools import cache
 import numba
 import numpy as np
 
-from plectrum.kernels.native._cpu_compile import NO, NONE, YES, compiled_body, inlined
+from plectrum.kernels.native._cpu_compile import NO, YES, ZERO, compiled_body, inlined
 from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, store
 from plectrum.kernels.native._cpu_memory import (
     int32_at,
@@ -165,7 +165,7 @@ def add_up_four(gradients, keys, i, after, k, like, numbers, to):
 def add_up_row(gradients, keys, i, after, dim, like, numbers, to):
     """Write to `to` the sum of the gradients that keys [i, after) name."""
     whole, fours = dim // WIDTH * WIDTH, dim // (4 * WIDTH) * (4 * WIDTH)
-    for k in range(NONE, fours, 4 * WIDTH):
+    for k in range(ZERO, fours, 4 * WIDTH):
         add_up_four(gradients, keys, i, after, k, like, numbers, to)
     for k in range(fours, whole, WIDTH):
         add_up(gradients, keys, i, after, k, WIDTH, like, numbers, to)
@@ -211,17 +211,17 @@ def find_alone(job, part, n_parts, keys, others, marks, like, numbers):
     as_it_is = is_read_as_it_is(job, like, numbers)
     n = take_keys(job, part, n_parts, keys if as_it_is else others)
     if n < 0:
-        return n, NONE
+        return n, ZERO
     if not as_it_is:
-        return NONE, n
+        return ZERO, n
     mask = n_marks_for(n) - 1
     note_rows(keys, n, marks, mask)
     return set_alone_apart(keys, n, marks, mask, others)
 
 
 @inlined
-def take_block(first, lists, n_in_lists, n_most, n_lists, keys):
-    """Write to `keys` those on the lists with positions from `first` on, a block of them; return how many."""
+def take_block(first, n_each, lists, n_in_lists, n_most, n_lists, keys):
+    """Write to `keys` those on the lists whose positions are in [first, first + n_each); return how many."""
     count = 0
     for k in range(n_lists):
         some, n = int64_at(lists + k * 8 * n_most), wait_for(n_in_lists + 8 * k)
@@ -232,7 +232,7 @@ def take_block(first, lists, n_in_lists, n_most, n_lists, keys):
                 i = middle + 1
             else:
                 end = middle
-        while i < n and some[i] & _POSITION < first + _BLOCK:
+        while i < n and some[i] & _POSITION < first + n_each:
             keys[count] = some[i]
             count += 1
             i += 1
@@ -310,7 +310,7 @@ def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers):
 @inlined
 def update_rows(step, states_of, job, dim, keys, n_keys, are_alone, like, numbers, work):
     """Step on the rows of the first `n_keys` keys, a block at a time: all occur once, or keys are sorted."""
-    at_once, i = min(_BLOCK, max(_BLOCK_BYTES // (dim * numbers.itemsize), 1)), NONE
+    at_once, i = min(_BLOCK, max(_BLOCK_BYTES // (dim * numbers.itemsize), 1)), ZERO
     while i < n_keys:
         if are_alone:
             n, i = note_alone(states_of, job, dim, keys, i, n_keys, at_once, like, numbers, work)
@@ -319,15 +319,41 @@ def update_rows(step, states_of, job, dim, keys, n_keys, are_alone, like, number
         step_rows(step, states_of, job, dim, work[0], work[1], n, like, numbers)
 
 
+@inlined
+def update_found(step, states_of, job, dim, keys, n, others, n_others, like, numbers, desk):
+    """Step on the rows of n keys, each of which occurs once, and then on those of the others."""
+    _, _, spare, counts, _, work = desk
+    are_alone = YES
+    while True:  # twice at most; written so that `update_rows` stands here, and is compiled, once
+        update_rows(step, states_of, job, dim, keys, n, are_alone, like, numbers, work)
+        if n_others == 0:
+            return
+        end_in_spare = sort_by_row(job[N_ROWS], others, n_others, spare, counts)
+        keys, n, n_others, are_alone = spare if end_in_spare else others, n_others, ZERO, NO
+
+
 # arguments of a body of `update_tables`
-TURN, SEAT, BAD, JOBS, N_JOBS, N_PARTS, NUMBERS, N_MOST, DESKS, DESK_BYTES, LISTS, N_IN_LISTS = range(12)
+TURN, SEAT, BAD, JOBS, N_JOBS, N_PARTS, NUMBERS, N_MOST, DESKS, DESK_BYTES = range(10)
+LISTS, N_IN_LISTS, N_EACH = 10, 11, 12
 
 
 def desk_bytes(n_most: int, dim_most: int, number_bytes: int) -> int:
-    """Return how many bytes each thread needs to work with."""
+    """Return how many bytes each thread needs to work with; see `desk_at`."""
     marks, keys = n_marks_for.py_func(n_most) // 4, 2 * 8 * n_most
     counts, rows = 8 * (_MOST_PASSES << _BITS), 3 * 8 * _BLOCK
     return -(-(marks + keys + counts + rows + max(_BLOCK_BYTES, dim_most * number_bytes)) // 64) * 64
+
+
+@inlined
+def desk_at(at, n_most):
+    """Return what a thread works with: marks, others, spare, counts, a block, and rows, gradients, sums."""
+    others = at + n_marks_for(n_most) // 4
+    spare = others + 8 * n_most
+    counts = spare + 8 * n_most
+    block = counts + 8 * (_MOST_PASSES << _BITS)
+    rows, gradients, sums = block + 8 * _BLOCK, block + 2 * 8 * _BLOCK, block + 3 * 8 * _BLOCK
+    work = (int64_at(rows), int64_at(gradients), sums)
+    return int64_at(at), int64_at(others), int64_at(spare), int64_at(counts), int64_at(block), work
 
 
 def n_lists(n_jobs: int, n_parts: int, n_threads: int) -> int:
@@ -335,56 +361,52 @@ def n_lists(n_jobs: int, n_parts: int, n_threads: int) -> int:
     return n_jobs * n_parts if n_parts > 1 else n_threads
 
 
+def n_each(n_most: int, dim_most: int, number_bytes: int, n_threads: int) -> int:
+    """Return how many positions a block of the batch has: few enough for all threads to have some."""
+    share = -(-n_most // (4 * n_threads))
+    return max(8, min(_BLOCK, _BLOCK_BYTES // (dim_most * number_bytes), share))
+
+
 @inlined
 def update_in_turns(step, states_of, n_columns, arguments, like, numbers):
-    """Take tables, or parts and blocks of them, in turn, until none is left; say in `BAD` where an id is bad.
+    """Take tables, or parts and then blocks of them, in turn, until none is left; say in `BAD` which is bad.
 
-    All tables have `n_columns`, unless it is 0.
-
-    A row belongs to one part of its table, or to one block, so that no two threads meet; `N_PARTS` is a power
-    of two.
+    All tables have `n_columns`, unless it is 0. A row belongs to one part of its table, or to one block, so
+    that no two threads meet; `N_PARTS` is a power of two. Parts come first: a block waits only for threads
+    that are at theirs.
     """
     a = int64_at(arguments)
-    n_parts, n_most, seat = a[N_PARTS], a[N_MOST], take_turn(arguments + 8 * SEAT)
-    are_shared, n_turns = n_parts > 1, n_parts  # of each table
-    if are_shared:
-        n_turns += (n_most + _BLOCK - 1) // _BLOCK
-    desk = a[DESKS] + seat * a[DESK_BYTES]
-    marks = int64_at(desk)
-    desk += n_marks_for(n_most) // 4
-    others, spare = int64_at(desk), int64_at(desk + 8 * n_most)
-    desk += 2 * 8 * n_most
-    counts = int64_at(desk)
-    desk += 8 * (_MOST_PASSES << _BITS)
-    work = (int64_at(desk), int64_at(desk + 8 * _BLOCK), desk + 3 * 8 * _BLOCK)  # rows, gradients, sums
-    block = int64_at(desk + 2 * 8 * _BLOCK)
+    n_parts, n_most, each, seat = a[N_PARTS], a[N_MOST], a[N_EACH], take_turn(arguments + 8 * SEAT)
+    are_shared, n_part_turns = n_parts > 1, a[N_JOBS] * n_parts
+    n_blocks = (n_most + each - 1) // each if are_shared else 0
+    desk = desk_at(a[DESKS] + seat * a[DESK_BYTES], n_most)
+    marks, others, _, _, block, _ = desk
     while True:
         turn = take_turn(arguments)
-        table, part = turn // n_turns, turn % n_turns
-        if table >= a[N_JOBS]:
+        if turn >= n_part_turns + a[N_JOBS] * n_blocks:
             return
+        is_part = turn < n_part_turns
+        table, k = turn // n_parts, turn % n_parts
+        if not is_part:
+            table, k = (turn - n_part_turns) // n_blocks, (turn - n_part_turns) % n_blocks
         job = int64_at(a[JOBS] + table * N_COLUMNS * 8)
         first_list = table * n_parts if are_shared else seat
         lists, n_in_lists = a[LISTS] + first_list * 8 * n_most, a[N_IN_LISTS] + first_list * 8
-        if part < n_parts:
-            keys = int64_at(lists + part * 8 * n_most)
-            n, n_others = find_alone(job, part, n_parts, keys, others, marks, like, numbers)
+        if is_part:
+            keys = int64_at(lists + k * 8 * n_most)
+            n, n_others = find_alone(job, k, n_parts, keys, others, marks, like, numbers)
+            if are_shared:
+                leave(n_in_lists + 8 * k, max(n, 0))
             if n < 0:
                 a[BAD] = table
-                n = NONE
+                return
             if are_shared:
-                leave(n_in_lists + 8 * part, n)
-                n = NONE
+                n = ZERO
         else:
-            keys, n_others = block, NONE
-            n = take_block((part - n_parts) * _BLOCK, lists, n_in_lists, n_most, n_parts, keys)
-        are_alone, dim = YES, n_columns or job[DIM]
-        while True:
-            update_rows(step, states_of, job, dim, keys, n, are_alone, like, numbers, work)
-            if n_others == 0:
-                break
-            end_in_spare = sort_by_row(job[N_ROWS], others, n_others, spare, counts)
-            keys, n, n_others, are_alone = spare if end_in_spare else others, n_others, NONE, NO
+            keys, n_others = block, ZERO
+            n = take_block(k * each, each, lists, n_in_lists, n_most, n_parts, keys)
+        dim = n_columns or job[DIM]
+        update_found(step, states_of, job, dim, keys, n, others, n_others, like, numbers, desk)
 
 
 @cache
@@ -394,7 +416,7 @@ def update_tables(rule: str, dtype: str, n_columns: int) -> compiled_body:
     All have `n_columns`, or any number where it is 0; see `dispatch.known_columns`.
     """
     (step, states_of), (table_at, numbers_at) = RULES[rule], POINTERS[dtype]
-    known = np.int64(n_columns)  # no literal, as above
+    known = np.int64(n_columns)  # no literal: Numba would compile for each
 
     def body(arguments):
         at = int64_at(arguments)[NUMBERS]
