@@ -275,7 +275,7 @@ def test_any_shape_follows_the_reference(n, n_rows, dim, name, seed):
     np.testing.assert_allclose(mine.numpy(), table, atol=1e-10)
 
 
-@pytest.mark.parametrize("dim", [7, 64, 20_000])
+@pytest.mark.parametrize("dim", [7, 16, 32, 64, 128, 20_000])
 def test_more_rows_than_one_block_holds_are_all_stepped_on(dim):
     rng = np.random.default_rng(0)
     n = 1500 if dim < 1000 else 20

@@ -220,7 +220,7 @@ def wait_for(address: Any) -> Any:
 
     Only for what has been begun: whoever waits does nothing else.
     """
-    number: Any = _found_at(address)  # type: ignore[call-arg]
+    number = -1
     while number < 0:
-        number = _found_at(address)
+        number = _found_at(address)  # type: ignore[call-arg]
     return number

@@ -45,7 +45,7 @@ ARE_MANY = 15  # whether the call asks for many rows; see `prefetch_row`
 N_COLUMNS = 16
 
 _AHEAD = 16  # rows ahead for which memory is asked
-_BLOCK, _BLOCK_BYTES = 256, 2**16  # rows that are found, their gradients summed, before one is stepped on
+_BLOCK, _BLOCK_BYTES = 256, 2**16  # at most: rows that are found before one is stepped on, and their sums
 _MARKS = 16  # for each id, to note whether its row occurs once
 _BITS, _MOST_PASSES = 11, 3  # of the row sorted by in one pass; 31 bits need three
 _POSITION = 0xFFFFFFFF
