@@ -62,10 +62,10 @@ class Work(NamedTuple):
 def update_tables(work: Sequence[Work], step: Step) -> None:
     """Take one step on the rows of every table, in place. All tables have one dtype.
 
-    Cost: each part of a table goes through all its ids once and sorts those that may occur again (two or
-    three passes over 8 bytes each). Each gradient is read once, each distinct row and its state are read
-    and written once. Extra memory, kept for the next step: some 40 bytes per thread and id of the largest
-    table.
+    Cost: threads share the three looks at every id, and sort those that may occur again (two or three passes
+    over 8 bytes each). Each gradient is read once, each distinct row and its state are read and written once.
+    Extra memory, kept for the next step: some 20 bytes per thread and id of the largest table, and as much
+    again for each table worked on at once.
     """
     bad = _share_out(work, step, torch.get_num_threads())
     if bad is not None:
@@ -126,21 +126,20 @@ def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
     if n_numbers * dtype.itemsize >= MANY_FROM:
         jobs[kernels.ARE_MANY :: kernels.N_COLUMNS] = [1] * len(taken)
     job_array = array("q", jobs)
-    n_bytes = kernels.desk_bytes(n_most, dim_most, numbers.itemsize)
-    n_lists = kernels.n_lists(len(taken), n_parts, n_threads)
-    n_in_lists = array("q", [-1]) * n_lists
+    layout = kernels.lay_out(n_most, dim_most, numbers.itemsize, len(taken), n_parts, n_threads)
+    flags = array("q", [-1]) * layout.n_flags
     n_columns = known_columns(*jobs[kernels.DIM :: kernels.N_COLUMNS])
     body = kernels.update_tables(_kernel_of(step), name_of(dtype), n_columns)
-    desk = take_desk(n_threads * n_bytes + 8 * n_lists * n_most)
+    desk = take_desk(layout.n_bytes)
     arguments = array(
         "q",
         (
             *(0, 0, -1, job_array.buffer_info()[0], len(taken), n_parts, numbers.buffer_info()[0]),
-            *(n_most, desk.address, n_bytes, desk.address + n_threads * n_bytes),
-            n_in_lists.buffer_info()[0],
-            kernels.n_each(n_most, dim_most, numbers.itemsize, n_threads),
+            *(flags.buffer_info()[0], *layout.arguments),
         ),
     )
+    for place in (kernels.DESKS, kernels.MARKS, kernels.ALONE, kernels.LEFT):
+        arguments[place] += desk.address
     try:
         run_in_team(body, arguments, n_threads)
     finally:

@@ -1,27 +1,28 @@
 """Updates of rows on the CPU: ids are grouped by row, each row is read once, stepped and written once.
 
 Every function here takes addresses, because one call serves many tables. ``jobs`` is an int64 array with a
-row per table whose columns are named below; a job's keys are ``row << 32 | position``. Rows that occur once
-are stepped on where they are met in the batch, and their gradients are read where they stand. The others are
-sorted, so that equal rows stand together in the order of the batch; so are all where a gradient must be
-converted or scaled anyway. Sums come out the same whatever the number of threads.
+row per table whose columns are named below. Rows that occur once are stepped on where they are met in the
+batch, a block of it at a time, and their gradients are read where they stand. The others leave a key each,
+``row << 32 | position``, and are sorted, so that equal rows stand together in the order of the batch; so are
+all where a gradient must be converted or scaled anyway. Sums come out the same whatever the number of
+threads.
 
-A thread takes a table at a time. Where there are fewer tables than threads it takes a part of a table's rows:
-it finds those that occur once, leaves them on a list for all, and steps on the others. Then come blocks of
-the batch: whoever takes one steps on its rows that occur once. So a thread reads the gradients of a block,
-which lie side by side, and not every second one of the whole batch, of which the processor fetches them all.
+A thread takes a table at a time. Where there are fewer tables than threads they share each: they note which
+rows occur in their part of the batch, put together what all have noted, step on blocks of the batch, and last
+on the rows that occur again, of which each thread takes those that a number made of the row gives it.
 
 All arrays are pointers, whose items Numba reads without asking whether an index is negative.
 """
 
 # mypy: ignore-errors
 # Numba types these functions; the tests hold them to the reference.
-from functools import cache
+from functools import cache, lru_cache
+from typing import NamedTuple
 
 import numba
 import numpy as np
 
-from plectrum.kernels.native._cpu_compile import NO, YES, ZERO, compiled_body, inlined
+from plectrum.kernels.native._cpu_compile import NO, ZERO, compiled_body, inlined
 from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, store
 from plectrum.kernels.native._cpu_memory import (
     int32_at,
@@ -30,6 +31,7 @@ from plectrum.kernels.native._cpu_memory import (
     pointer_like,
     prefetch_row,
     take_turn,
+    uint8_at,
     wait_for,
 )
 from plectrum.kernels.update._cpu_rules import RULES, SIGN
@@ -46,26 +48,11 @@ N_COLUMNS = 16
 
 _AHEAD = 16  # rows ahead for which memory is asked
 _BLOCK, _BLOCK_BYTES = 256, 2**16  # at most: rows that are found before one is stepped on, and their sums
-_MARKS = 16  # for each id, to note whether its row occurs once
+_MARKS = 8  # at least, for each id, to note whether its row occurs once
+_FIRST_BITS = np.int64(0x5555555555555555)
 _BITS, _MOST_PASSES = 11, 3  # of the row sorted by in one pass; 31 bits need three
 _POSITION = 0xFFFFFFFF
 _SPREAD = 0x9E3779B1  # 2**32 over the golden ratio: bits of a product from the 32nd on depend on all below
-
-
-@inlined
-def take_keys(job, part, n_parts, keys):
-    """Write to `keys` those of one part's rows, in the order of the batch; return how many, -1 for a bad id.
-
-    Which part a row belongs to is as good as random: ids that are all even fall to all parts.
-    """
-    ids, stride, n_rows, mask, n = int64_at(job[IDS]), job[ID_STRIDE], job[N_ROWS], n_parts - 1, 0
-    for i in range(job[N_IDS]):
-        row = ids[i * stride]
-        if row < 0 or row >= n_rows:
-            return -1
-        keys[n] = row << 32 | i  # written anyway: no branch to guess wrong
-        n += (row * _SPREAD >> 32 & mask) == part
-    return n
 
 
 @inlined
@@ -78,18 +65,60 @@ def n_marks_for(n_ids):
 
 
 @inlined
-def note_rows(keys, n, marks, mask):
-    """Note for every row, by its lowest bits, whether it occurs not at all, once (1) or again (3).
+def note_rows(job, first, end, marks, mask):
+    """Note for every row of ids [first, end), by its lowest bits, whether it occurs never, once or again.
 
-    Two bits each. Rows that share them count as one that occurs again.
+    Two bits each: 0, 1, 3. Rows that share them count as one that occurs again. Returns False for a bad id.
     """
+    ids, stride, n_rows = int64_at(job[IDS]), job[ID_STRIDE], job[N_ROWS]
     for j in range((mask >> 5) + 1):
         marks[j] = 0
-    for i in range(n):
-        row = keys[i] >> 32
-        place, shift = (row & mask) >> 5, (row & 31) << 1
-        seen = marks[place] >> shift & 3
-        marks[place] |= (seen << 1 | 1) << shift & (3 << shift)
+    for i in range(first, end):
+        row = ids[i * stride]
+        if row < 0 or row >= n_rows:
+            return False
+        place, once = (row & mask) >> 5, 1 << ((row & 31) << 1)
+        seen = marks[place]
+        marks[place] = seen | once | (seen & once) << 1
+    return True
+
+
+@inlined
+def add_up_marks(marks_at, n_bytes, n_parts, first, end):
+    """Add up words [first, end) of what has been noted of each part of a batch, in those of the first."""
+    total = int64_at(marks_at)
+    for part in range(1, n_parts):
+        more = int64_at(marks_at + part * n_bytes)
+        for j in range(first, end):
+            total[j] = total[j] | more[j] | (total[j] & more[j] & _FIRST_BITS) << 1
+
+
+@inlined
+def tell_alone(job, first, end, marks, mask, alone):
+    """Write to `alone`, for each of ids [first, end), whether its row occurs once.
+
+    Before any row is stepped on, which drives the marks, read here and there, out of the caches: asking them
+    block by block costs a tenth of a step.
+    """
+    ids, stride = int64_at(job[IDS]), job[ID_STRIDE]
+    for i in range(first, end):
+        row = ids[i * stride]
+        alone[i] = (marks[(row & mask) >> 5] >> ((row & 31) << 1) & 3) == 1
+
+
+@inlined
+def take_left(left, n_left, n_each, n_blocks, part, n_parts, keys):
+    """Write to `keys` those of one part's rows that blocks have left, in order; return how many.
+
+    Which part a row belongs to is as good as random: ids that are all even fall to all parts.
+    """
+    n = 0
+    for k in range(n_blocks):
+        some = int64_at(left + k * n_each * 8)
+        for j in range(wait_for(n_left + 8 * k)):
+            keys[n] = some[j]  # written anyway: no branch to guess wrong
+            n += ((some[j] >> 32) * _SPREAD >> 32 & (n_parts - 1)) == part
+    return n
 
 
 @inlined
@@ -189,72 +218,27 @@ def is_read_as_it_is(job, like, numbers):
 
 
 @inlined
-def set_alone_apart(keys, n, marks, mask, others):
-    """Keep in `keys` those whose rows occur once, write the rest to `others`; return how many each has."""
-    n_alone = n_others = 0
-    for i in range(n):
-        key = keys[i]
-        row = key >> 32
-        is_alone = (marks[(row & mask) >> 5] >> ((row & 31) << 1) & 3) == 1
-        keys[n_alone], others[n_others] = key, key  # written anyway, as in `take_keys`
-        n_alone += is_alone
-        n_others += not is_alone
-    return n_alone, n_others
+def note_alone(states_of, job, dim, first, end, alone, left, like, numbers, work):
+    """Note the rows of ids [first, end) that occur once, and where their gradients stand; leave the rest.
 
-
-@inlined
-def find_alone(job, part, n_parts, keys, others, marks, like, numbers):
-    """Write a part's keys whose rows occur once to `keys`, the rest to `others`; return how many each has.
-
-    All go to the rest where gradients must be summed anyway. -1 and 0 for a bad id.
-    """
-    as_it_is = is_read_as_it_is(job, like, numbers)
-    n = take_keys(job, part, n_parts, keys if as_it_is else others)
-    if n < 0:
-        return n, ZERO
-    if not as_it_is:
-        return ZERO, n
-    mask = n_marks_for(n) - 1
-    note_rows(keys, n, marks, mask)
-    return set_alone_apart(keys, n, marks, mask, others)
-
-
-@inlined
-def take_block(first, n_each, lists, n_in_lists, n_most, n_lists, keys):
-    """Write to `keys` those on the lists whose positions are in [first, first + n_each); return how many."""
-    count = 0
-    for k in range(n_lists):
-        some, n = int64_at(lists + k * 8 * n_most), wait_for(n_in_lists + 8 * k)
-        i, end = 0, n
-        while i < end:  # of all keys before `i` the position is less, from `end` on it is not
-            middle = (i + end) // 2
-            if some[middle] & _POSITION < first:
-                i = middle + 1
-            else:
-                end = middle
-        while i < n and some[i] & _POSITION < first + n_each:
-            keys[count] = some[i]
-            count += 1
-            i += 1
-    return count
-
-
-@inlined
-def note_alone(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, work):
-    """Note the next `n_rows` rows at most, which occur once, and where their gradients stand.
-
-    Only where gradients are read as they are. Returns as `sum_up` does.
+    All are left where gradients must be summed anyway. Returns how many are noted and how many left.
     """
     rows, gradients, _ = work
-    gradient = (job[VALUES], job[VALUE_STRIDE], job[BAG_OF], job[SCALE], numbers[SIGN])
-    n = min(n_keys - i, n_rows)
-    for k in range(n):
-        rows[k] = keys[i + k] >> 32
-        gradients[k], _ = gradient_at(gradient, keys[i + k], numbers)
-        if k < _AHEAD:  # the first to be stepped on
-            ask_for_row(states_of, job, rows[k], dim, like, numbers)
-            prefetch_row(gradients[k], dim * like.itemsize, NO)
-    return n, i + n
+    ids, stride, bag_of = int64_at(job[IDS]), job[ID_STRIDE], int64_at(job[BAG_OF])
+    values, value_stride, has_bags = job[VALUES], job[VALUE_STRIDE], job[BAG_OF] != 0
+    as_it_is = is_read_as_it_is(job, like, numbers)
+    n = n_left = 0
+    for i in range(first, end):
+        row = ids[i * stride]
+        is_alone = as_it_is and alone[i] != 0
+        rows[n], left[n_left] = row, row << 32 | i  # written anyway, as in `take_left`
+        gradients[n] = values + (bag_of[i] if has_bags else i) * value_stride
+        n += is_alone
+        n_left += not is_alone
+    for k in range(min(n, _AHEAD)):  # the first to be stepped on
+        ask_for_row(states_of, job, rows[k], dim, like, numbers)
+        prefetch_row(gradients[k], dim * like.itemsize, NO)
+    return n, n_left
 
 
 @inlined
@@ -307,106 +291,142 @@ def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers):
             last[rows[k]] = job[NOW]
 
 
-@inlined
-def update_rows(step, states_of, job, dim, keys, n_keys, are_alone, like, numbers, work):
-    """Step on the rows of the first `n_keys` keys, a block at a time: all occur once, or keys are sorted."""
-    at_once, i = min(_BLOCK, max(_BLOCK_BYTES // (dim * numbers.itemsize), 1)), ZERO
-    while i < n_keys:
-        if are_alone:
-            n, i = note_alone(states_of, job, dim, keys, i, n_keys, at_once, like, numbers, work)
-        else:
-            n, i = sum_up(states_of, job, dim, keys, i, n_keys, at_once, like, numbers, work)
-        step_rows(step, states_of, job, dim, work[0], work[1], n, like, numbers)
-
-
-@inlined
-def update_found(step, states_of, job, dim, keys, n, others, n_others, like, numbers, desk):
-    """Step on the rows of n keys, each of which occurs once, and then on those of the others."""
-    _, _, spare, counts, _, work = desk
-    are_alone = YES
-    while True:  # twice at most; written so that `update_rows` stands here, and is compiled, once
-        update_rows(step, states_of, job, dim, keys, n, are_alone, like, numbers, work)
-        if n_others == 0:
-            return
-        end_in_spare = sort_by_row(job[N_ROWS], others, n_others, spare, counts)
-        keys, n, n_others, are_alone = spare if end_in_spare else others, n_others, ZERO, NO
-
-
+# kinds of turns, one after the other
+_NOTE, _ADD_UP, _TELL, _STEP, _STEP_ON_LEFT = range(5)
 # arguments of a body of `update_tables`
-TURN, SEAT, BAD, JOBS, N_JOBS, N_PARTS, NUMBERS, N_MOST, DESKS, DESK_BYTES = range(10)
-LISTS, N_IN_LISTS, N_EACH = 10, 11, 12
+TURN, SEAT, BAD, JOBS, N_JOBS, N_PARTS, NUMBERS, FLAGS = range(8)
+N_MOST, N_EACH, DESKS, DESK_BYTES, MARKS, ALONE, LEFT = range(8, 15)
 
 
-def desk_bytes(n_most: int, dim_most: int, number_bytes: int) -> int:
-    """Return how many bytes each thread needs to work with; see `desk_at`."""
-    marks, keys = n_marks_for.py_func(n_most) // 4, 2 * 8 * n_most
-    counts, rows = 8 * (_MOST_PASSES << _BITS), 3 * 8 * _BLOCK
-    return -(-(marks + keys + counts + rows + max(_BLOCK_BYTES, dim_most * number_bytes)) // 64) * 64
+class Layout(NamedTuple):
+    """How the memory is laid out that a step works with, in bytes; and how it is shared out."""
+
+    n_bytes: int
+    n_flags: int  # numbers that threads who share tables leave for each other
+    arguments: tuple[int, ...]  # from `N_MOST` on, counted from the start of the memory
+
+
+@lru_cache(64)
+def lay_out(
+    n_most: int, dim_most: int, number_bytes: int, n_jobs: int, n_parts: int, n_threads: int
+) -> Layout:
+    """Return the layout for so many tables of which the largest has `n_most` ids.
+
+    A block of the batch has few enough positions for all threads to have some.
+    """
+    n_each = max(8, min(_BLOCK, _BLOCK_BYTES // (dim_most * number_bytes), -(-n_most // (4 * n_threads))))
+    keys, counts, rows = 2 * 8 * n_most, 8 * (_MOST_PASSES << _BITS), 2 * 8 * _BLOCK
+    desk_bytes = _whole_lines(keys + counts + rows + max(_BLOCK_BYTES, dim_most * number_bytes))
+    are_shared = n_parts > 1
+    n_tables = n_jobs if are_shared else n_threads  # that are worked on at once
+    marks = n_threads * desk_bytes
+    alone = marks + n_tables * n_parts * _whole_lines(n_marks_for.py_func(n_most) // 4)
+    left = alone + _whole_lines(n_tables * n_most)
+    n_flags = n_jobs * (_STEP * n_parts + -(-n_most // n_each)) if are_shared else 0
+    sizes = (n_most, n_each, 0, desk_bytes, marks, alone, left)
+    return Layout(left + 8 * n_tables * n_most * are_shared, n_flags, sizes)
+
+
+def _whole_lines(n_bytes: int) -> int:
+    return -(-n_bytes // 64) * 64
 
 
 @inlined
 def desk_at(at, n_most):
-    """Return what a thread works with: marks, others, spare, counts, a block, and rows, gradients, sums."""
-    others = at + n_marks_for(n_most) // 4
-    spare = others + 8 * n_most
-    counts = spare + 8 * n_most
-    block = counts + 8 * (_MOST_PASSES << _BITS)
-    rows, gradients, sums = block + 8 * _BLOCK, block + 2 * 8 * _BLOCK, block + 3 * 8 * _BLOCK
-    work = (int64_at(rows), int64_at(gradients), sums)
-    return int64_at(at), int64_at(others), int64_at(spare), int64_at(counts), int64_at(block), work
+    """Return what a thread works with: keys, spare, counts, and rows, gradients, sums."""
+    spare, counts = at + 8 * n_most, at + 2 * 8 * n_most
+    rows = counts + 8 * (_MOST_PASSES << _BITS)
+    gradients, sums = rows + 8 * _BLOCK, rows + 2 * 8 * _BLOCK
+    return int64_at(at), int64_at(spare), int64_at(counts), (int64_at(rows), int64_at(gradients), sums)
 
 
-def n_lists(n_jobs: int, n_parts: int, n_threads: int) -> int:
-    """Return how many lists of keys there are: of each part of each table, or of each thread."""
-    return n_jobs * n_parts if n_parts > 1 else n_threads
+@inlined
+def find_alone(kind, job, k, n_parts, marks_at, alone):
+    """Do the k-th part of what finds rows that occur once; return False for a bad id."""
+    n_ids, mask = job[N_IDS], n_marks_for(job[N_IDS]) - 1
+    first, end, n_bytes = n_ids * k // n_parts, n_ids * (k + 1) // n_parts, (mask + 1) // 4
+    if kind == _NOTE:
+        return note_rows(job, first, end, int64_at(marks_at + k * n_bytes), mask)
+    if kind == _ADD_UP:
+        n_words = n_bytes // 8
+        add_up_marks(marks_at, n_bytes, n_parts, n_words * k // n_parts, n_words * (k + 1) // n_parts)
+    else:
+        tell_alone(job, first, end, int64_at(marks_at), mask, alone)
+    return True
 
 
-def n_each(n_most: int, dim_most: int, number_bytes: int, n_threads: int) -> int:
-    """Return how many positions a block of the batch has: few enough for all threads to have some."""
-    share = -(-n_most // (4 * n_threads))
-    return max(8, min(_BLOCK, _BLOCK_BYTES // (dim_most * number_bytes), share))
+@inlined
+def wait_for_all(flags, n):
+    """Wait until something has been left at all of n places."""
+    for k in range(n):
+        wait_for(flags + 8 * k)
 
 
 @inlined
 def update_in_turns(step, states_of, n_columns, arguments, like, numbers):
-    """Take tables, or parts and then blocks of them, in turn, until none is left; say in `BAD` which is bad.
+    """Take tables in turn until none is left, or shares of them; say in `BAD` which table has a bad id.
 
-    All tables have `n_columns`, unless it is 0. A row belongs to one part of its table, or to one block, so
-    that no two threads meet; `N_PARTS` is a power of two. Parts come first: a block waits only for threads
-    that are at theirs.
+    All tables have `n_columns`, unless it is 0. Where `N_PARTS`, a power of two, is more than one, threads
+    share tables, and turns are of five kinds, one after the other: a part of a batch is noted, a part of what
+    was noted added up, rows of a part told apart, a block of them stepped on, and a part of the rows that it
+    left. A turn waits for those of the kind before, which have been taken by then; and whoever has taken one
+    leaves its flag, whatever happens. No row is stepped on in two turns.
     """
     a = int64_at(arguments)
-    n_parts, n_most, each, seat = a[N_PARTS], a[N_MOST], a[N_EACH], take_turn(arguments + 8 * SEAT)
-    are_shared, n_part_turns = n_parts > 1, a[N_JOBS] * n_parts
-    n_blocks = (n_most + each - 1) // each if are_shared else 0
-    desk = desk_at(a[DESKS] + seat * a[DESK_BYTES], n_most)
-    marks, others, _, _, block, _ = desk
+    n_jobs, n_parts, n_most, n_each = a[N_JOBS], a[N_PARTS], a[N_MOST], a[N_EACH]
+    are_shared, n_blocks, seat = n_parts > 1, (n_most + n_each - 1) // n_each, take_turn(arguments + 8 * SEAT)
+    keys_at = a[DESKS] + seat * a[DESK_BYTES]
+    others, spare, counts, work = desk_at(keys_at, n_most)
     while True:
-        turn = take_turn(arguments)
-        if turn >= n_part_turns + a[N_JOBS] * n_blocks:
-            return
-        is_part = turn < n_part_turns
-        table, k = turn // n_parts, turn % n_parts
-        if not is_part:
-            table, k = (turn - n_part_turns) // n_blocks, (turn - n_part_turns) % n_blocks
-        job = int64_at(a[JOBS] + table * N_COLUMNS * 8)
-        first_list = table * n_parts if are_shared else seat
-        lists, n_in_lists = a[LISTS] + first_list * 8 * n_most, a[N_IN_LISTS] + first_list * 8
-        if is_part:
-            keys = int64_at(lists + k * 8 * n_most)
-            n, n_others = find_alone(job, k, n_parts, keys, others, marks, like, numbers)
-            if are_shared:
-                leave(n_in_lists + 8 * k, max(n, 0))
-            if n < 0:
-                a[BAD] = table
+        turn, kind, n_of_kind = take_turn(arguments), _NOTE, n_parts
+        while turn >= n_jobs * n_of_kind:
+            turn, kind = turn - n_jobs * n_of_kind, kind + 1
+            if kind > _STEP_ON_LEFT or not are_shared:
                 return
+            n_of_kind = n_blocks if kind == _STEP else n_parts
+        table, k = turn // n_of_kind, turn % n_of_kind
+        job, place = int64_at(a[JOBS] + table * N_COLUMNS * 8), table if are_shared else seat
+        marks_at = a[MARKS] + place * n_parts * (n_marks_for(n_most) // 4)
+        alone, left = uint8_at(a[ALONE] + place * n_most), a[LEFT] + place * n_most * 8
+        flags = a[FLAGS] + table * (_STEP * n_parts + n_blocks) * 8
+        n_left = flags + _STEP * n_parts * 8
+        first, end, n_others = ZERO, ZERO if are_shared else job[N_IDS], ZERO
+        if are_shared and kind > _NOTE:
+            wait_for_all(flags + (min(kind, _STEP) - 1) * n_parts * 8, n_parts)
+        if kind < _STEP:
+            for part_of_it in range(kind, kind + 1 if are_shared else _STEP):
+                if not find_alone(part_of_it, job, k, n_parts, marks_at, alone):
+                    a[BAD], end = table, ZERO
             if are_shared:
-                n = ZERO
+                leave(flags + (kind * n_parts + k) * 8, 0)
+        elif kind == _STEP:
+            if a[BAD] < 0:
+                first, end = min(k * n_each, job[N_IDS]), min((k + 1) * n_each, job[N_IDS])
+            if first == end:
+                leave(n_left + 8 * k, 0)
         else:
-            keys, n_others = block, ZERO
-            n = take_block(k * each, each, lists, n_in_lists, n_most, n_parts, keys)
-        dim = n_columns or job[DIM]
-        update_found(step, states_of, job, dim, keys, n, others, n_others, like, numbers, desk)
+            n_others = take_left(left, n_left, n_each, n_blocks, k, n_parts, others)
+        dim, keys, n_keys, i = n_columns or job[DIM], others, ZERO, ZERO
+        at_once = min(_BLOCK, max(_BLOCK_BYTES // (dim * numbers.itemsize), 1))
+        while True:
+            n = ZERO
+            if first < end:
+                after = min(first + n_each, end)
+                to = int64_at(left + 8 * first if are_shared else keys_at + 8 * n_others)
+                n, more = note_alone(states_of, job, dim, first, after, alone, to, like, numbers, work)
+                first = after
+                if are_shared:
+                    leave(n_left + 8 * k, more)
+                else:
+                    n_others += more
+            elif n_others > 0:
+                end_in_spare = sort_by_row(job[N_ROWS], others, n_others, spare, counts)
+                keys, n_keys, n_others = spare if end_in_spare else others, n_others, ZERO
+            elif i < n_keys:
+                n, i = sum_up(states_of, job, dim, keys, i, n_keys, at_once, like, numbers, work)
+            else:
+                break
+            step_rows(step, states_of, job, dim, work[0], work[1], n, like, numbers)
 
 
 @cache
