@@ -64,8 +64,9 @@ def update_tables(work: Sequence[Work], step: Step) -> None:
 
     Cost: threads share the three looks at every id, and sort those that may occur again (two or three passes
     over 8 bytes each). Each gradient is read once, each distinct row and its state are read and written once.
-    Extra memory, kept for the next step: some 20 bytes per thread and id of the largest table, and as much
-    again for each table worked on at once.
+    Where threads share a table, each clears and merges 2 to 4 bytes for every id, whatever their number.
+    Extra memory, kept for the next step: some 20 bytes per thread and id of the largest table, and 10 more
+    per id of each table that threads share.
     """
     bad = _share_out(work, step, torch.get_num_threads())
     if bad is not None:

@@ -156,6 +156,8 @@ def test_a_bad_id_of_a_table_in_parts_is_named_and_leaves_no_thread_waiting(posi
     with pytest.raises(RowOutOfRangeError, match=f"got 9000 at position {position}"):
         update_compiled(tables, [[None]] * 2, [ids, good], [values] * 2, STEPS["sgd"], n_threads)
     assert not tables[0].any()
+    assert tables[1][:5000].all()  # the other table is stepped on in full
+    assert not tables[1][5000:].any()
 
 
 def beside(state, offset):

@@ -9,7 +9,7 @@ threads.
 
 A thread takes a table at a time. Where there are fewer tables than threads they share each: they note which
 rows occur in their part of the batch, put together what all have noted, step on blocks of the batch, and last
-on the rows that occur again, of which each thread takes those that a number made of the row gives it.
+on the rows that occur again, of which each turn takes those that a number made of the row gives it.
 
 All arrays are pointers, whose items Numba reads without asking whether an index is negative.
 """
@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from plectrum.kernels.native._cpu_compile import NO, ZERO, compiled_body, inlined
+from plectrum.kernels.native._cpu_compile import NO, ONE, ZERO, compiled_body, inlined
 from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, store
 from plectrum.kernels.native._cpu_memory import (
     int32_at,
@@ -65,10 +65,20 @@ def n_marks_for(n_ids):
 
 
 @inlined
+def are_bad(job, first, end):
+    """Return 1 where one of ids [first, end) lies outside the table, else 0."""
+    ids, stride, n_rows, found = int64_at(job[IDS]), job[ID_STRIDE], job[N_ROWS], ZERO
+    for i in range(first, end):
+        row = ids[i * stride]
+        found |= row < 0 or row >= n_rows
+    return found
+
+
+@inlined
 def note_rows(job, first, end, marks, mask):
     """Note for every row of ids [first, end), by its lowest bits, whether it occurs never, once or again.
 
-    Two bits each: 0, 1, 3. Rows that share them count as one that occurs again. Returns False for a bad id.
+    Two bits each: 0, 1, 3. Rows that share them count as one that occurs again. Returns 1 for a bad id, or 0.
     """
     ids, stride, n_rows = int64_at(job[IDS]), job[ID_STRIDE], job[N_ROWS]
     for j in range((mask >> 5) + 1):
@@ -76,16 +86,16 @@ def note_rows(job, first, end, marks, mask):
     for i in range(first, end):
         row = ids[i * stride]
         if row < 0 or row >= n_rows:
-            return False
+            return ONE
         place, once = (row & mask) >> 5, 1 << ((row & 31) << 1)
         seen = marks[place]
         marks[place] = seen | once | (seen & once) << 1
-    return True
+    return ZERO
 
 
 @inlined
-def add_up_marks(marks_at, n_bytes, n_parts, first, end):
-    """Add up words [first, end) of what has been noted of each part of a batch, in those of the first."""
+def merge_marks(marks_at, n_bytes, n_parts, first, end):
+    """Merge words [first, end) of what has been noted of each part of a batch, into those of the first."""
     total = int64_at(marks_at)
     for part in range(1, n_parts):
         more = int64_at(marks_at + part * n_bytes)
@@ -107,15 +117,15 @@ def tell_alone(job, first, end, marks, mask, alone):
 
 
 @inlined
-def take_left(left, n_left, n_each, n_blocks, part, n_parts, keys):
+def take_left(left_at, counts_at, n_each, n_blocks, part, n_parts, keys):
     """Write to `keys` those of one part's rows that blocks have left, in order; return how many.
 
     Which part a row belongs to is as good as random: ids that are all even fall to all parts.
     """
     n = 0
     for k in range(n_blocks):
-        some = int64_at(left + k * n_each * 8)
-        for j in range(wait_for(n_left + 8 * k)):
+        some = int64_at(left_at + k * n_each * 8)
+        for j in range(wait_for(counts_at + 8 * k)):
             keys[n] = some[j]  # written anyway: no branch to guess wrong
             n += ((some[j] >> 32) * _SPREAD >> 32 & (n_parts - 1)) == part
     return n
@@ -292,7 +302,7 @@ def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers):
 
 
 # kinds of turns, one after the other
-_NOTE, _ADD_UP, _TELL, _STEP, _STEP_ON_LEFT = range(5)
+_NOTE, _MERGE, _TELL, _STEP, _STEP_ON_LEFT = range(5)
 # arguments of a body of `update_tables`
 TURN, SEAT, BAD, JOBS, N_JOBS, N_PARTS, NUMBERS, FLAGS = range(8)
 N_MOST, N_EACH, DESKS, DESK_BYTES, MARKS, ALONE, LEFT = range(8, 15)
@@ -341,25 +351,35 @@ def desk_at(at, n_most):
 
 
 @inlined
-def find_alone(kind, job, k, n_parts, marks_at, alone):
-    """Do the k-th part of what finds rows that occur once; return False for a bad id."""
-    n_ids, mask = job[N_IDS], n_marks_for(job[N_IDS]) - 1
-    first, end, n_bytes = n_ids * k // n_parts, n_ids * (k + 1) // n_parts, (mask + 1) // 4
-    if kind == _NOTE:
-        return note_rows(job, first, end, int64_at(marks_at + k * n_bytes), mask)
-    if kind == _ADD_UP:
-        n_words = n_bytes // 8
-        add_up_marks(marks_at, n_bytes, n_parts, n_words * k // n_parts, n_words * (k + 1) // n_parts)
-    else:
-        tell_alone(job, first, end, int64_at(marks_at), mask, alone)
-    return True
+def flags_of(flags, table, kind, n_parts, n_blocks):
+    """Return where the turns of one kind on one table leave their flags, an int64 each."""
+    return flags + (table * (_STEP * n_parts + n_blocks) + kind * n_parts) * 8
 
 
 @inlined
 def wait_for_all(flags, n):
-    """Wait until something has been left at all of n places."""
+    """Wait until n flags have been left; return 1 if one of them says that an id is bad, else 0."""
+    found = ZERO
     for k in range(n):
-        wait_for(flags + 8 * k)
+        found |= wait_for(flags + 8 * k)
+    return found
+
+
+@inlined
+def look_for_alone(kind, job, k, n_parts, marks_at, alone, like, numbers):
+    """Take the k-th turn of a kind before `_STEP`; return 1 for a bad id, else 0."""
+    n_ids, mask = job[N_IDS], n_marks_for(job[N_IDS]) - 1
+    first, end, n_bytes = n_ids * k // n_parts, n_ids * (k + 1) // n_parts, (mask + 1) // 4
+    if not is_read_as_it_is(job, like, numbers):  # nobody will ask
+        return are_bad(job, first, end) if kind == _NOTE else ZERO
+    if kind == _NOTE:
+        return note_rows(job, first, end, int64_at(marks_at + k * n_bytes), mask)
+    if kind == _MERGE:
+        n_words = n_bytes // 8
+        merge_marks(marks_at, n_bytes, n_parts, n_words * k // n_parts, n_words * (k + 1) // n_parts)
+    else:
+        tell_alone(job, first, end, int64_at(marks_at), mask, alone)
+    return ZERO
 
 
 @inlined
@@ -368,9 +388,10 @@ def update_in_turns(step, states_of, n_columns, arguments, like, numbers):
 
     All tables have `n_columns`, unless it is 0. Where `N_PARTS`, a power of two, is more than one, threads
     share tables, and turns are of five kinds, one after the other: a part of a batch is noted, a part of what
-    was noted added up, rows of a part told apart, a block of them stepped on, and a part of the rows that it
-    left. A turn waits for those of the kind before, which have been taken by then; and whoever has taken one
-    leaves its flag, whatever happens. No row is stepped on in two turns.
+    was noted merged, rows of a part told apart, a block of them stepped on, and a part of the rows that it
+    left. A turn waits until those of the kind before have done with its table, the last until every block has
+    said what it leaves; all those turns have been taken by then, and whoever takes one leaves its flag,
+    whatever happens. No row is stepped on in two turns, and none of a table that has a bad id.
     """
     a = int64_at(arguments)
     n_jobs, n_parts, n_most, n_each = a[N_JOBS], a[N_PARTS], a[N_MOST], a[N_EACH]
@@ -387,36 +408,39 @@ def update_in_turns(step, states_of, n_columns, arguments, like, numbers):
         table, k = turn // n_of_kind, turn % n_of_kind
         job, place = int64_at(a[JOBS] + table * N_COLUMNS * 8), table if are_shared else seat
         marks_at = a[MARKS] + place * n_parts * (n_marks_for(n_most) // 4)
-        alone, left = uint8_at(a[ALONE] + place * n_most), a[LEFT] + place * n_most * 8
-        flags = a[FLAGS] + table * (_STEP * n_parts + n_blocks) * 8
-        n_left = flags + _STEP * n_parts * 8
-        first, end, n_others = ZERO, ZERO if are_shared else job[N_IDS], ZERO
-        if are_shared and kind > _NOTE:
-            wait_for_all(flags + (min(kind, _STEP) - 1) * n_parts * 8, n_parts)
+        alone, left_at = uint8_at(a[ALONE] + place * n_most), a[LEFT] + place * n_most * 8
+        counts_at = flags_of(a[FLAGS], table, _STEP, n_parts, n_blocks)  # of keys that blocks leave
+        first = end = n_others = is_bad = ZERO
+        if are_shared and _NOTE < kind <= _STEP:
+            is_bad = wait_for_all(flags_of(a[FLAGS], table, kind - 1, n_parts, n_blocks), n_parts)
         if kind < _STEP:
-            for part_of_it in range(kind, kind + 1 if are_shared else _STEP):
-                if not find_alone(part_of_it, job, k, n_parts, marks_at, alone):
-                    a[BAD], end = table, ZERO
+            for stage in range(kind, kind + 1 if are_shared else _STEP):
+                if not is_bad:
+                    is_bad = look_for_alone(stage, job, k, n_parts, marks_at, alone, like, numbers)
+            if is_bad:
+                a[BAD] = table
             if are_shared:
-                leave(flags + (kind * n_parts + k) * 8, 0)
+                leave(flags_of(a[FLAGS], table, kind, n_parts, n_blocks) + 8 * k, is_bad)
+            elif not is_bad:
+                end = job[N_IDS]
         elif kind == _STEP:
-            if a[BAD] < 0:
+            if not is_bad:
                 first, end = min(k * n_each, job[N_IDS]), min((k + 1) * n_each, job[N_IDS])
             if first == end:
-                leave(n_left + 8 * k, 0)
+                leave(counts_at + 8 * k, 0)
         else:
-            n_others = take_left(left, n_left, n_each, n_blocks, k, n_parts, others)
+            n_others = take_left(left_at, counts_at, n_each, n_blocks, k, n_parts, others)
         dim, keys, n_keys, i = n_columns or job[DIM], others, ZERO, ZERO
         at_once = min(_BLOCK, max(_BLOCK_BYTES // (dim * numbers.itemsize), 1))
         while True:
             n = ZERO
             if first < end:
                 after = min(first + n_each, end)
-                to = int64_at(left + 8 * first if are_shared else keys_at + 8 * n_others)
+                to = int64_at(left_at + 8 * first if are_shared else keys_at + 8 * n_others)
                 n, more = note_alone(states_of, job, dim, first, after, alone, to, like, numbers, work)
                 first = after
                 if are_shared:
-                    leave(n_left + 8 * k, more)
+                    leave(counts_at + 8 * k, more)
                 else:
                     n_others += more
             elif n_others > 0:
