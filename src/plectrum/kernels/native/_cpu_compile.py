@@ -19,12 +19,8 @@ from numba.core.dispatcher import _FunctionCompiler  # type: ignore[attr-defined
 
 _SOURCES = Path(__file__).parents[1]
 _config: Any = numba.config
-ZERO, ONE, YES, NO = (
-    np.int64(0),
-    np.int64(1),
-    np.bool_(True),
-    np.bool_(False),
-)  # for a literal Numba compiles parts once more
+# for a literal Numba compiles parts once more
+ZERO, ONE, YES, NO = np.int64(0), np.int64(1), np.bool_(True), np.bool_(False)
 _PART: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
