@@ -66,7 +66,7 @@ def _define_prefetch(how_near: int) -> Any:
 # Each asks for the cache line at an address (an integer); none ever faults, whatever the address. Only to
 # read, though the line may be written later: asked for in order to write, random rows come a third slower.
 prefetch = _define_prefetch(_FIRST_CACHE)
-_prefetch_to_second = _define_prefetch(_SECOND_CACHE)
+prefetch_to_second = _define_prefetch(_SECOND_CACHE)
 
 
 _LINE, _FOUR_LINES = 64, 256  # bytes
@@ -94,7 +94,7 @@ def _define_over_lines(act: Any) -> Any:
 
 
 _prefetch_row_to_first = _define_over_lines(prefetch)
-_prefetch_row_to_second = _define_over_lines(_prefetch_to_second)
+_prefetch_row_to_second = _define_over_lines(prefetch_to_second)
 
 
 @inlined

@@ -4,7 +4,7 @@
 # Numba types these functions; the tests hold them to the reference.
 import math
 
-from plectrum.kernels.native._cpu_compile import ZERO, inlined
+from plectrum.kernels.native._cpu_compile import NO, ZERO, inlined
 from plectrum.kernels.native._cpu_lanes import (
     WIDTH,
     load,
@@ -14,10 +14,20 @@ from plectrum.kernels.native._cpu_lanes import (
     store_at_random,
     total,
 )
-from plectrum.kernels.native._cpu_memory import pointer_like
+from plectrum.kernels.native._cpu_memory import pointer_like, prefetch_row
 
 # the hyperparameters of a step, as `plectrum.optim._compiled` lays them out
 LR, DECAY, EPS, NEW1, KEEP2, MOMENTUM, UNDAMPED, NEW2, CORRECTION, SIGN = range(10)
+
+
+@inlined
+def spread_out(numbers):
+    """Return the hyperparameters as vectors."""
+    return (
+        *(spread(numbers[0]), spread(numbers[1]), spread(numbers[2]), spread(numbers[3])),
+        *(spread(numbers[4]), spread(numbers[5]), spread(numbers[6]), spread(numbers[7])),
+        spread(numbers[8]),
+    )
 
 
 @inlined
@@ -70,12 +80,25 @@ def _define_step(move, n_states):
     """Return the step on a row of a rule that treats every number alike.
 
     Its arguments: the addresses of the row, of its two states and of its gradient, the last three of the
-    dtype of `numbers`; the number of columns; `like`, whose dtype says how the row lies in memory (see
-    `_cpu_lanes`); the hyperparameters; and all chance for rows of 16 bits.
+    dtype of `numbers`; those of a row to ask for, and whether it is one of many (see `prefetch_row`); the
+    number of columns; `like`, whose dtype says how the row lies in memory (see `_cpu_lanes`); the
+    hyperparameters, as numbers and as vectors; and all chance for rows of 16 bits.
     """
 
     @inlined
-    def step_lanes(places, k, n, like, numbers, hp, key):
+    def ask_for_lanes(ahead, k, n, like, numbers):
+        w_at, s1_at, s2_at, g_at, are_many = ahead
+        wide, n_bytes = k * numbers.itemsize, n * numbers.itemsize
+        prefetch_row(w_at + k * like.itemsize, n * like.itemsize, are_many)
+        if n_states > 0:
+            prefetch_row(s1_at + wide, n_bytes, are_many)
+        if n_states > 1:
+            prefetch_row(s2_at + wide, n_bytes, are_many)
+        prefetch_row(g_at + wide, n_bytes, NO)
+
+    @inlined
+    def step_lanes(places, ahead, k, n, like, numbers, hp, key):
+        ask_for_lanes(ahead, k, n, like, numbers)
         w_at, s1_at, s2_at, g_at = places
         at, wide = k * like.itemsize, k * numbers.itemsize
         w, g = load(w_at + at, n, like), load(g_at + wide, n, numbers)
@@ -89,17 +112,12 @@ def _define_step(move, n_states):
             store(s2_at + wide, n, numbers, s2)
 
     @inlined
-    def step_row(places, dim, like, numbers, key):
-        hp = (
-            *(spread(numbers[0]), spread(numbers[1]), spread(numbers[2]), spread(numbers[3])),
-            *(spread(numbers[4]), spread(numbers[5]), spread(numbers[6]), spread(numbers[7])),
-            spread(numbers[8]),
-        )
+    def step_row(places, ahead, dim, like, numbers, hp, key):
         whole = dim // WIDTH * WIDTH
         for k in range(0, whole, WIDTH):
-            step_lanes(places, k, WIDTH, like, numbers, hp, key)
+            step_lanes(places, ahead, k, WIDTH, like, numbers, hp, key)
         if whole < dim:
-            step_lanes(places, whole, dim - whole, like, numbers, hp, key)
+            step_lanes(places, ahead, whole, dim - whole, like, numbers, hp, key)
 
     return step_row
 
@@ -122,9 +140,13 @@ def descend(places, k, n, like, numbers, decay, rate, key):
 
 
 @inlined
-def rowwise_adagrad(places, dim, like, numbers, key):
+def rowwise_adagrad(places, ahead, dim, like, numbers, hp, key):
     """Row-wise Adagrad: one number of state for the row, the mean square of its gradients."""
-    lr, decay = numbers[LR], spread(numbers[DECAY])
+    w_at, s1_at, _, g_at, are_many = ahead
+    prefetch_row(w_at, dim * like.itemsize, are_many)
+    prefetch_row(s1_at, numbers.itemsize, are_many)
+    prefetch_row(g_at, dim * numbers.itemsize, NO)
+    lr, decay = numbers[LR], hp[DECAY]
     squares = spread(lr - lr)
     whole = dim // WIDTH * WIDTH
     for k in range(0, whole, WIDTH):

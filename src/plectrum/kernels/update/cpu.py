@@ -34,7 +34,7 @@ from plectrum.kernels.native._cpu_memory import (
     uint8_at,
     wait_for,
 )
-from plectrum.kernels.update._cpu_rules import RULES, SIGN
+from plectrum.kernels.update._cpu_rules import RULES, SIGN, spread_out
 
 # columns of `jobs`
 TABLE, STATE1, STATE2, N_ROWS, DIM = 0, 1, 2, 3, 4
@@ -231,20 +231,22 @@ def is_read_as_it_is(job, like, numbers):
 def note_alone(states_of, job, dim, first, end, alone, left, like, numbers, work):
     """Note the rows of ids [first, end) that occur once, and where their gradients stand; leave the rest.
 
-    All are left where gradients must be summed anyway. Returns how many are noted and how many left.
+    Returns how many are noted and how many left.
     """
     rows, gradients, _ = work
-    ids, stride, bag_of = int64_at(job[IDS]), job[ID_STRIDE], int64_at(job[BAG_OF])
-    values, value_stride, has_bags = job[VALUES], job[VALUE_STRIDE], job[BAG_OF] != 0
-    as_it_is = is_read_as_it_is(job, like, numbers)
+    ids, stride, values, value_stride = int64_at(job[IDS]), job[ID_STRIDE], job[VALUES], job[VALUE_STRIDE]
     n = n_left = 0
-    for i in range(first, end):
-        row = ids[i * stride]
-        is_alone = as_it_is and alone[i] != 0
-        rows[n], left[n_left] = row, row << 32 | i  # written anyway, as in `take_left`
-        gradients[n] = values + (bag_of[i] if has_bags else i) * value_stride
+    for i in range(first, end):  # short: memory waits for it
+        row, is_alone = ids[i * stride], np.int64(alone[i])
+        rows[n], gradients[n], left[n_left] = row, i, row << 32 | i  # written anyway, as in `take_left`
         n += is_alone
-        n_left += not is_alone
+        n_left += 1 - is_alone
+    if job[BAG_OF]:
+        bag_of = int64_at(job[BAG_OF])
+        for k in range(n):
+            gradients[k] = bag_of[gradients[k]]
+    for k in range(n):
+        gradients[k] = values + gradients[k] * value_stride
     for k in range(min(n, _AHEAD)):  # the first to be stepped on
         ask_for_row(states_of, job, rows[k], dim, like, numbers)
         prefetch_row(gradients[k], dim * like.itemsize, NO)
@@ -284,17 +286,21 @@ def sum_up(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, work):
 
 @inlined
 def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers):
-    """Step on n rows by their gradients; nothing here depends on what the rows are, so that reads overlap."""
-    row_bytes, g_bytes = dim * like.itemsize, dim * numbers.itemsize
+    """Step on n rows by their gradients; nothing here depends on what the rows are, so that reads overlap.
+
+    Each step asks for a row ahead, number by number as it goes: a few lines at a time are waited for less.
+    """
+    row_bytes, hp, are_many = dim * like.itemsize, spread_out(numbers), job[ARE_MANY] != 0
     table, state1, state2, chance = job[TABLE], job[STATE1], job[STATE2], job[CHANCE]
     first, second = states_of(dim, numbers)
     for k in range(n):
-        if k + _AHEAD < n:
-            ask_for_row(states_of, job, rows[k + _AHEAD], dim, like, numbers)
-            prefetch_row(gradients[k + _AHEAD], g_bytes, NO)
         row = rows[k]
+        key = chance + row * dim
         where = (table + row * row_bytes, state1 + row * first, state2 + row * second, gradients[k])
-        step(where, dim, like, numbers, chance + row * dim)
+        then = min(k + _AHEAD, n - 1)
+        row, g = rows[then], gradients[then]
+        ahead = (table + row * row_bytes, state1 + row * first, state2 + row * second, g, are_many)
+        step(where, ahead, dim, like, numbers, hp, key)
     if job[LAST]:
         last = int32_at(job[LAST])
         for k in range(n):
@@ -370,15 +376,20 @@ def look_for_alone(kind, job, k, n_parts, marks_at, alone, like, numbers):
     """Take the k-th turn of a kind before `_STEP`; return 1 for a bad id, else 0."""
     n_ids, mask = job[N_IDS], n_marks_for(job[N_IDS]) - 1
     first, end, n_bytes = n_ids * k // n_parts, n_ids * (k + 1) // n_parts, (mask + 1) // 4
-    if not is_read_as_it_is(job, like, numbers):  # nobody will ask
-        return are_bad(job, first, end) if kind == _NOTE else ZERO
+    as_it_is = is_read_as_it_is(job, like, numbers)
     if kind == _NOTE:
-        return note_rows(job, first, end, int64_at(marks_at + k * n_bytes), mask)
+        if as_it_is:
+            return note_rows(job, first, end, int64_at(marks_at + k * n_bytes), mask)
+        return are_bad(job, first, end)
     if kind == _MERGE:
-        n_words = n_bytes // 8
-        merge_marks(marks_at, n_bytes, n_parts, n_words * k // n_parts, n_words * (k + 1) // n_parts)
-    else:
+        if as_it_is:
+            n_words = n_bytes // 8
+            merge_marks(marks_at, n_bytes, n_parts, n_words * k // n_parts, n_words * (k + 1) // n_parts)
+    elif as_it_is:
         tell_alone(job, first, end, int64_at(marks_at), mask, alone)
+    else:
+        for i in range(first, end):
+            alone[i] = 0  # all are left, to be summed
     return ZERO
 
 
