@@ -22,7 +22,7 @@ ARE_MANY = 6  # whether the call asks for many rows; see `prefetch_row`
 N_COLUMNS = 7
 
 _AHEAD = 24  # rows
-_APART, _SHORT = 8, 256  # rows from one line that is asked for to the next; bytes of a short row
+_APART, _FOUR_LINES = 8, 256  # rows from one line that is asked for to the next; bytes of a row
 
 
 @inlined
@@ -39,17 +39,14 @@ def ask_for(job, i, row_bytes):
 
 @inlined
 def ask_apart(job, i, row_bytes):
-    """Ask for a line of each of four rows from the i-th id's on: for all of a short row, in four calls.
+    """Ask for a line of each of four rows from the i-th id's on: in four calls for all of a row.
 
-    For lines side by side the processor would fetch those that follow, too: a tenth of a lookup.
+    For lines side by side the processor would fetch those that follow, too: up to a tenth of a lookup.
     """
     prefetch_to_second(row_at(job, i, row_bytes))
-    if row_bytes > 64:
-        prefetch_to_second(row_at(job, i + _APART, row_bytes) + 64)
-    if row_bytes > 128:
-        prefetch_to_second(row_at(job, i + 2 * _APART, row_bytes) + 128)
-    if row_bytes > 192:
-        prefetch_to_second(row_at(job, i + 3 * _APART, row_bytes) + 192)
+    prefetch_to_second(row_at(job, i + _APART, row_bytes) + 64)
+    prefetch_to_second(row_at(job, i + 2 * _APART, row_bytes) + 128)
+    prefetch_to_second(row_at(job, i + 3 * _APART, row_bytes) + 192)
 
 
 @inlined
@@ -86,7 +83,7 @@ def copy_rows(job, then, known_bytes, out, out_stride, first, end, lead, has_nex
 def gather_range(jobs, n_jobs, known_bytes, out, out_stride, first, end, is_streamed):
     """Copy the rows of ids [first, end) of every table; return the number of a table with a bad id, or -1."""
     job, lead = int64_at(jobs), _AHEAD
-    if 0 < known_bytes <= _SHORT and job[ARE_MANY]:
+    if known_bytes == _FOUR_LINES and job[ARE_MANY]:
         lead = 2 * _AHEAD
     for i in range(first, min(first + lead, end)):
         ask_for(job, i, known_bytes or job[ROW_BYTES])
