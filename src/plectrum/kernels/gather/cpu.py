@@ -23,6 +23,7 @@ N_COLUMNS = 7
 
 _AHEAD = 24  # rows
 _APART, _FOUR_LINES = 8, 256  # rows from one line that is asked for to the next; bytes of a row
+_LEAD_APART = _AHEAD + 3 * _APART  # rows from the one copied to the last of those that `ask_apart` asks for
 
 
 @inlined
@@ -84,7 +85,7 @@ def gather_range(jobs, n_jobs, known_bytes, out, out_stride, first, end, is_stre
     """Copy the rows of ids [first, end) of every table; return the number of a table with a bad id, or -1."""
     job, lead = int64_at(jobs), _AHEAD
     if known_bytes == _FOUR_LINES and job[ARE_MANY]:
-        lead = 2 * _AHEAD
+        lead = _LEAD_APART
     for i in range(first, min(first + lead, end)):
         ask_for(job, i, known_bytes or job[ROW_BYTES])
     for t in range(n_jobs):

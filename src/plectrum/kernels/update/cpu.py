@@ -236,7 +236,7 @@ def note_alone(states_of, job, dim, first, end, alone, left, like, numbers, work
     rows, gradients, _ = work
     ids, stride, values, value_stride = int64_at(job[IDS]), job[ID_STRIDE], job[VALUES], job[VALUE_STRIDE]
     n = n_left = 0
-    for i in range(first, end):  # short: memory waits for it
+    for i in range(first, end):  # short, for memory waits for it: positions now, addresses below
         row, is_alone = ids[i * stride], np.int64(alone[i])
         rows[n], gradients[n], left[n_left] = row, i, row << 32 | i  # written anyway, as in `take_left`
         n += is_alone
@@ -295,12 +295,11 @@ def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers):
     first, second = states_of(dim, numbers)
     for k in range(n):
         row = rows[k]
-        key = chance + row * dim
         where = (table + row * row_bytes, state1 + row * first, state2 + row * second, gradients[k])
         then = min(k + _AHEAD, n - 1)
-        row, g = rows[then], gradients[then]
-        ahead = (table + row * row_bytes, state1 + row * first, state2 + row * second, g, are_many)
-        step(where, ahead, dim, like, numbers, hp, key)
+        later, g = rows[then], gradients[then]
+        ahead = (table + later * row_bytes, state1 + later * first, state2 + later * second, g, are_many)
+        step(where, ahead, dim, like, numbers, hp, chance + row * dim)
     if job[LAST]:
         last = int32_at(job[LAST])
         for k in range(n):
