@@ -92,7 +92,7 @@ def run_in_team(body: Body, arguments: array[int], n_threads: int) -> None:
     if n_threads <= 1:
         _function_at(body.address)(at)
         return
-    parallel = _Team.find()
+    parallel = _Team.parallel if _Team.is_known else _Team.find()
     if parallel is not None:
         parallel(body.address, at, n_threads, 0)
     else:

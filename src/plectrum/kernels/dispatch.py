@@ -12,6 +12,7 @@ MANY_FROM = 2**21  # bytes of rows in one call that kernels take to be many: mor
 _KNOWN_COLUMNS = frozenset({16, 32, 64, 128})
 _COMPILED = frozenset({"float32", "float64", "float16", "bfloat16"})  # for every operation
 _wanted: ContextVar[Implementation | None] = ContextVar("plectrum_implementation", default=None)
+wanted = _wanted.get  # what `use` asks for where this is called; None where each choice is free
 
 
 class Choice(NamedTuple):
@@ -43,11 +44,6 @@ def choose(operation: str, device_type: str, dtype: str) -> Choice:
     return _choose(operation, device_type, dtype, wanted())
 
 
-def wanted() -> Implementation | None:
-    """Return what `use` asks for where this is called; None where each choice is free."""
-    return _wanted.get()
-
-
 @cache  # asked for every table at every step
 def _choose(operation: str, device_type: str, dtype: str, asked: Implementation | None) -> Choice:
     if asked == "torch":
@@ -65,7 +61,7 @@ def known_columns(*dims: int) -> int:
     A loop over a number of columns that the compiler knows is up to a fifth faster. A kernel that is not
     asked for is not compiled.
     """
-    return dims[0] if dims[0] in _KNOWN_COLUMNS and all(dim == dims[0] for dim in dims) else 0
+    return dims[0] if dims[0] in _KNOWN_COLUMNS and len(set(dims)) == 1 else 0
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from plectrum.rows import (
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._ledger import Series
 from plectrum.rows._mapped import TableFiles
+from plectrum.rows._place import place_of
 from plectrum.rows._tables import is_marked
 
 Group = dict[str, Any]
@@ -218,21 +219,28 @@ class RowOptimizer(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         # in here tables are read as they stand
-        with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():
-            self._step_all()
+        with torch._C.DisableTorchFunctionSubclass():
+            records = torch.is_grad_enabled()  # torch.no_grad() is six calls of Python's, and as many of C's
+            torch._C._set_grad_enabled(False)
+            try:
+                self._step_all()
+            finally:
+                torch._C._set_grad_enabled(records)
         return loss
 
     _watched_step = torch.optim.Optimizer.profile_hook_step(_take_step)
 
     def _step_all(self) -> None:
         dense: list[tuple[Group, list[Parameter]]] = []
+        has_dense = False
         for group in self.param_groups:
             rest, tables = self._split(group)
             if tables:
                 self._check_group(group)
                 self._step_tables(group, tables)
             dense.append((group, rest))
-        if any(rest for _, rest in dense):
+            has_dense = has_dense or bool(rest)
+        if has_dense:
             self._step_dense(dense)
 
     def _split(self, group: Group) -> tuple[list[Parameter], list[Table]]:
@@ -282,7 +290,10 @@ class RowOptimizer(torch.optim.Optimizer):
         """Make the state that the dense optimizer would have made in its constructor."""
 
     def _step_tables(self, group: Group, tables: Sequence[Table]) -> None:
-        gradients = [_gradients.take(p, ledger) for p, ledger in tables]
+        gradients = []
+        for p, ledger in tables:
+            gradients.append(_gradients.take(p, ledger))
+        first, fits, parameters = [], [], []
         for (p, ledger), gradient in zip(tables, gradients, strict=True):
             ledger.check(p)
             if ledger.is_behind:
@@ -290,11 +301,12 @@ class RowOptimizer(torch.optim.Optimizer):
                     ledger.catch_up(p, gradient.ids)
                 else:
                     ledger.catch_up_all(p)
-        first = [self._prepare_state(p, ledger, group) for p, ledger in tables]
-        fits = [self._fit(p, ledger) for p, ledger in tables]
+            first.append(self._prepare_state(p, ledger, group))
+            fits.append(self._fit(p, ledger))
+            parameters.append(p)
         self._start_again(tables)
         steps = self._advance(group, tables, first)
-        compiled: dict[tuple[int, torch.dtype], list[Work]] = {}
+        compiled: dict[tuple[int, torch.dtype], tuple[Step, list[Work]]] = {}
         is_usual = not group.get("amsgrad")
         for (p, ledger), gradient, fit, step in zip(tables, gradients, fits, steps, strict=True):
             if not isinstance(gradient, RowGradient):
@@ -305,17 +317,17 @@ class RowOptimizer(torch.optim.Optimizer):
                 weighed = weighed.without(ledger.held_of(p))
             if is_usual and fit.place.is_compiled:
                 work = Work(fit, weighed, ledger.last, ledger.n_steps)
-                compiled.setdefault((id(step), fit.place.dtype), []).append(work)
+                compiled.setdefault((id(step), fit.place.dtype), (step, []))[1].append(work)
             else:
                 self._update(p, weighed, step)
-        by_id = {id(step): step for step in steps}
-        for (number, _), works in compiled.items():
-            update_tables(works, by_id[number])
-        torch.autograd.graph.increment_version([p for p, _ in tables])
+        for step, works in compiled.values():
+            update_tables(works, step)
+        torch._C._increment_version(parameters)
 
     def _fit(self, p: Parameter, ledger: Ledger) -> Fit:
         """See to it that table and state fit each other, and return where they lie."""
-        place, names = ledger.place_of(p), STATES[self.rule]
+        place, names = place_of(p, ledger.place), STATES[self.rule]
+        ledger.place = place
         fit: Fit | None = ledger.fit
         if fit is None or not fit.holds(place, ledger.state, names):
             fit_states(p, ledger.state, self._state_names(), dim=self._dim_of_state(p))
@@ -332,7 +344,10 @@ class RowOptimizer(torch.optim.Optimizer):
 
     def _start_again(self, tables: Sequence[Table]) -> None:
         """Part the clocks of tables that sit this step out from those that go on; forget what is too long."""
-        clocks = {id(ledger.series): ledger.series for _, ledger in tables if ledger.series is not None}
+        clocks: dict[int, Series] = {}
+        for _, ledger in tables:
+            if ledger.series is not None:
+                clocks[id(ledger.series)] = ledger.series
         for clock in clocks.values():
             if clock.now - clock.start >= MEMORY:
                 self._forget(clock)

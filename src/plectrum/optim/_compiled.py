@@ -139,7 +139,7 @@ def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
             *(flags.buffer_info()[0], *layout.arguments),
         ),
     )
-    for place in (kernels.DESKS, kernels.MARKS, kernels.ALONE, kernels.LEFT):
+    for place in (kernels.DESKS, kernels.MARKS, kernels.FOLDED, kernels.LEFT):
         arguments[place] += desk.address
     try:
         run_in_team(body, arguments, n_threads)

@@ -86,7 +86,8 @@ class _AdamBase(RowOptimizer):
             state["step"] = torch.tensor(0.0)
             for name in self._state_names()[: 3 if group["amsgrad"] else 2]:
                 state[name] = state_like(p, name)
-        self._keep_eps(ledger, group["eps"])
+        if ledger.series is not None:
+            self._keep_eps(ledger, group["eps"])
         return is_first
 
     def _keep_eps(self, ledger: Ledger, eps: float) -> None:

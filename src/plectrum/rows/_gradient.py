@@ -20,6 +20,7 @@ from plectrum.kernels.update.torch_ops import arithmetic
 # Where the compiled kernels find a gradient of rows, in the order of their columns: the ids, the step from
 # one to the next in numbers, how many; the values, the step in bytes; `bag_of` and `scale`, 0 for none.
 Addresses = tuple[int, int, int, int, int, int, int]
+_HAVE_PROCESSES = torch.distributed.is_available()
 
 
 class RowGradient:
@@ -112,15 +113,14 @@ class Strips:
     ----------
     ids : int64 Tensor (n, n_tables), or (n,) for one table
     values : Tensor (n, sum of dims)
-    dims : sequence of int
+    starts : sequence of int
+        The first column of each table, and the number of all.
     """
 
-    __slots__ = ("dims", "ids", "kept", "starts", "values", "where")
+    __slots__ = ("ids", "kept", "starts", "values", "where")
 
-    def __init__(self, ids: Tensor, values: Tensor, dims: Sequence[int]) -> None:
-        self.ids, self.values, self.dims, self.starts = ids, values, dims, [0]
-        for dim in dims:
-            self.starts.append(self.starts[-1] + dim)
+    def __init__(self, ids: Tensor, values: Tensor, starts: Sequence[int]) -> None:
+        self.ids, self.values, self.starts = ids, values, starts
         self.where: dict[tuple[torch.dtype, int, int], tuple[int, ...]] = {}
         self.kept: list[Tensor] = []
 
@@ -165,8 +165,8 @@ class Strip(RowGradient):
     @property
     def values(self) -> Tensor:
         """The gradients."""
-        start = self.whole.starts[self.column]
-        return self.whole.values[:, start : start + self.whole.dims[self.column]]
+        start, end = self.whole.starts[self.column : self.column + 2]
+        return self.whole.values[:, start:end]
 
     def addresses(self, dtype: torch.dtype) -> tuple[Addresses, object]:
         """Return where the kernels find these columns; see `RowGradient.addresses`."""
@@ -181,7 +181,7 @@ def may_be_rows(sparse: bool) -> bool:
     In one process always. Where processes average gradients, as the layer's `sparse` says: it is what
     DistributedDataParallel was told to expect when it wrapped the model.
     """
-    return sparse or not (torch.distributed.is_available() and torch.distributed.is_initialized())
+    return sparse or not (_HAVE_PROCESSES and torch.distributed.is_initialized())
 
 
 def who_may_wait(lookup: Any, parameters: Sequence[Parameter], first: int) -> list[bool]:
@@ -192,7 +192,7 @@ def who_may_wait(lookup: Any, parameters: Sequence[Parameter], first: int) -> li
     parameter among the tensors that the lookup was given.
     """
     nobody = [False] * len(parameters)
-    if torch.is_grad_enabled() or (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    if torch.is_grad_enabled() or (_HAVE_PROCESSES and torch.distributed.is_initialized()):
         return nobody
     will_run = torch._C._will_engine_execute_node
     try:

@@ -13,7 +13,7 @@ from plectrum.kernels._pages import use_large_pages
 from plectrum.rows._behind import Wanted
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._mapped import TableFiles, files_of
-from plectrum.rows._place import Place, place_of
+from plectrum.rows._place import Place
 
 if TYPE_CHECKING:
     from torch.nn.parameter import Parameter
@@ -73,7 +73,7 @@ class Ledger:
     held : bool Tensor (n_rows,) or None
         Rows that must not change, whatever the optimizer.
     place : Place or None
-        Where the table was found to lie; asked again by `place_of`.
+        Where the table was found to lie; see `place_of`.
     fit : object
         What the optimizer found when it last looked whether table and state fit each other.
     occurred : list of Tensor, or None
@@ -159,11 +159,6 @@ class Ledger:
         for first in range(0, n_rows, at_once):
             self._catch_up(self, table, range(first, min(first + at_once, n_rows)), last)
         self._complete_at = self._now
-
-    def place_of(self, table: Tensor) -> Place:
-        """Return where the table lies now, and remember it."""
-        place = self.place = place_of(table, self.place)
-        return place
 
     def note_complete(self) -> None:
         """Take note that every row is at the present step."""

@@ -17,7 +17,7 @@ from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._team import run_in_team
 from plectrum.kernels.dispatch import MANY_FROM, known_columns
 from plectrum.rows._gradient import Strip, Strips, column_of, may_be_rows, strides_of, who_may_wait
-from plectrum.rows._place import Place
+from plectrum.rows._place import Place, place_of
 
 if TYPE_CHECKING:
     from plectrum.rows._ledger import Ledger
@@ -55,7 +55,8 @@ def look_up_each(ids: Tensor, tables: Sequence[Tensor], *, sparse: bool = False)
     """
     if not tables:
         return torch.empty(*ids.shape[:-1], 0, device=ids.device)
-    places = places_for_one_call(ids, tables) if may_be_rows(sparse) else None
+    may_serve = not torch.compiler.is_compiling() and may_be_rows(sparse)
+    places = places_for_one_call(ids, tables) if may_serve else None
     if places is None:
         rows = [functional.embedding(ids[..., t], table, sparse=sparse) for t, table in enumerate(tables)]
         return torch.cat(rows, dim=-1)
@@ -63,15 +64,16 @@ def look_up_each(ids: Tensor, tables: Sequence[Tensor], *, sparse: bool = False)
         return _look_up(ids.reshape(-1, len(tables)), ids.shape[:-1], places, tables)
 
 
-def worth_one_call(ids: object, table: Tensor) -> list[Place] | None:
-    """Return what `look_up_one` needs where it serves, and gains more than its call costs; else None."""
-    if isinstance(ids, Tensor) and not ids.is_floating_point() and ids.numel() * table.shape[1] >= _WORTH_IT:
-        return places_for_one_call(ids, [table])
-    return None
+def look_up_one(ids: object, table: Tensor) -> Tensor | None:
+    """Return ``table[ids]``, of shape (\\*ids.shape, embedding_dim), for an adopted table.
 
-
-def look_up_one(ids: Tensor, table: Tensor, places: Sequence[Place]) -> Tensor:
-    """Return ``table[ids]``, of shape (\\*ids.shape, embedding_dim), for an adopted table."""
+    None where the compiled lookup does not serve, or gains less than its call costs. Not for what is compiled.
+    """
+    if not isinstance(ids, Tensor) or ids.is_floating_point() or ids.numel() * table.shape[1] < _WORTH_IT:
+        return None
+    places = places_for_one_call(ids, [table])
+    if places is None:
+        return None
     try:
         return _look_up(ids if ids.dim() == 1 else ids.reshape(-1), ids.shape, places, [table])
     except RowOutOfRangeError as error:
@@ -87,8 +89,11 @@ def look_up_one(ids: Tensor, table: Tensor, places: Sequence[Place]) -> Tensor:
 
 
 def places_for_one_call(ids: Tensor, tables: Sequence[Tensor]) -> list[Place] | None:
-    """Return where the tables lie when the compiled lookup serves all of them together, else None."""
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or not ids.is_cpu:
+    """Return where the tables lie when the compiled lookup serves all of them together, else None.
+
+    Not for what torch.compile takes down, which cannot serve at all.
+    """
+    if torch._C._are_functorch_transforms_active() or not ids.is_cpu:
         return None
     places = []
     with torch._C.DisableTorchFunctionSubclass():
@@ -96,7 +101,7 @@ def places_for_one_call(ids: Tensor, tables: Sequence[Tensor]) -> list[Place] | 
             ledger: Ledger | None = table.__dict__.get("_ledger")
             if ledger is None:
                 return None
-            place = ledger.place_of(table)
+            place = ledger.place = place_of(table, ledger.place)
             places.append(place)
             if not place.is_compiled or place.dtype != places[0].dtype:
                 return None
@@ -106,17 +111,22 @@ def places_for_one_call(ids: Tensor, tables: Sequence[Tensor]) -> list[Place] | 
 def _look_up(ids: Tensor, shape: Sequence[int], places: Sequence[Place], tables: Sequence[Tensor]) -> Tensor:
     """Return the rows of ids (n, n_tables), or (n,) for one table, as an array (\\*shape, sum of dims)."""
     ids = ids.detach() if ids.dtype == torch.int64 else ids.long()  # the caller may give his another memory
+    starts = [0]
+    for place in places:
+        starts.append(starts[-1] + place.dim)
     if torch.is_grad_enabled():
-        return _apply(ids, shape, places, *tables)
-    return _rows_of(ids, shape, places, tables)
+        return _apply(ids, shape, places, starts, *tables)
+    return _rows_of(ids, shape, places, starts, tables)
 
 
-def _rows_of(ids: Tensor, shape: Sequence[int], places: Sequence[Place], tables: Sequence[Tensor]) -> Tensor:
+def _rows_of(
+    ids: Tensor, shape: Sequence[int], places: Sequence[Place], starts: Sequence[int], tables: Sequence[Tensor]
+) -> Tensor:
     for t, table in enumerate(tables):
         ledger = table._ledger  # type: ignore[attr-defined]
         if ledger.is_behind:
             ledger.catch_up(table, column_of(ids, t))
-    out = torch.empty((*shape, sum(place.dim for place in places)), dtype=places[0].dtype)
+    out = torch.empty((*shape, starts[-1]), dtype=places[0].dtype)
     bad = _gather(ids, places, out)
     if bad >= 0:
         raise _bad_ids(column_of(ids, bad), places[bad].n_rows, bad)
@@ -126,19 +136,24 @@ def _rows_of(ids: Tensor, shape: Sequence[int], places: Sequence[Place], tables:
 class _LookUpEach(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, ids: Tensor, shape: Sequence[int], places: Sequence[Place], *tables: Tensor
+        ctx: Any,
+        ids: Tensor,
+        shape: Sequence[int],
+        places: Sequence[Place],
+        starts: Sequence[int],
+        *tables: Tensor,
     ) -> Tensor:
         ctx.save_for_backward(ids)
-        ctx.tables, ctx.dims = tables, [place.dim for place in places]
-        return _rows_of(ids, shape, places, tables)
+        ctx.tables, ctx.starts = tables, starts
+        return _rows_of(ids, shape, places, starts, tables)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (ids,) = ctx.saved_tensors
         with torch._C.DisableTorchFunctionSubclass():
             if gradient.dim() != 2:
-                gradient = gradient.reshape(ids.shape[0], sum(ctx.dims))
-            return None, None, None, *_row_gradients(ctx, ids, gradient)
+                gradient = gradient.reshape(ids.shape[0], ctx.starts[-1])
+            return None, None, None, None, *_row_gradients(ctx, ids, gradient)
 
 
 # What `_LookUpEach.apply` comes to outside of `torch.func` and `torch.vmap`; see `places_for_one_call`. torch
@@ -152,8 +167,8 @@ def _row_gradients(ctx: Any, ids: Tensor, gradient: Tensor) -> list[Tensor | Non
         gradient = gradient.detach()  # as with the ids
         if gradient.stride(1) != 1 or gradient.stride(0) == 0:
             gradient = gradient.contiguous()
-    whole = Strips(ids, gradient, ctx.dims)
-    needed, waits = ctx.needs_input_grad[3:], who_may_wait(ctx, ctx.tables, 1)
+    whole = Strips(ids, gradient, ctx.starts)
+    needed, waits = ctx.needs_input_grad[4:], who_may_wait(ctx, ctx.tables, 1)
     found: list[Tensor | None] = [None] * len(ctx.tables)
     for t, table in enumerate(ctx.tables):
         if needed[t]:
@@ -169,10 +184,12 @@ def _gather(ids: Tensor, places: Sequence[Place], out: Tensor) -> int:
     """Copy the rows into `out`; return the number of a table with a bad id, or -1."""
     n, (down, across) = ids.shape[0], strides_of(ids)
     jobs: list[int] = []
+    dims = []
     start, offset, whole_lines = ids.data_ptr(), 0, True
     are_many = out.nbytes >= MANY_FROM
     for place in places:
         row_bytes = place.row_bytes
+        dims.append(place.dim)
         jobs += (place.at, place.n_rows, row_bytes, start, down, offset, are_many)
         whole_lines = whole_lines and row_bytes % 64 == 0
         offset += row_bytes
@@ -181,7 +198,7 @@ def _gather(ids: Tensor, places: Sequence[Place], out: Tensor) -> int:
     share = -(-n // n_threads)
     n_each = n if n_threads == 1 else min(max(-(-share // _TURNS), _LEAST // offset), share)
     to, kernels, job_array = out.data_ptr(), _kernels(), array("q", jobs)
-    known_bytes = known_columns(*[place.dim for place in places]) * out.itemsize
+    known_bytes = known_columns(*dims) * out.itemsize
     is_streamed = n * offset >= _STREAMED_FROM and whole_lines and to % 64 == 0
     arguments = array(
         "q", (0, -1, job_array.buffer_info()[0], len(places), to, offset, n, n_each, is_streamed)

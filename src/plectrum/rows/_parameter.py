@@ -19,7 +19,7 @@ from plectrum.errors import ArgumentTypeError
 from plectrum.rows._bags import bags_of, pool
 from plectrum.rows._gradient import may_be_rows, write_out
 from plectrum.rows._ledger import Ledger
-from plectrum.rows._lookup import look_up_one, worth_one_call
+from plectrum.rows._lookup import look_up_one
 from plectrum.rows._occurrences import note_lookup
 
 
@@ -150,9 +150,13 @@ def _catch_up_all(table: RowParameter) -> None:
 
 def have_no_numbers(ids: object) -> bool:
     """Return True for ids that stand for others: under `torch.vmap` and `torch.jit.trace`."""
-    if torch.compiler.is_compiling() or not isinstance(ids, Tensor):
-        return False
-    return torch._C._functorch.is_functorch_wrapped_tensor(ids) or torch._C._get_tracing_state() is not None
+    return not torch.compiler.is_compiling() and _stand_for_others(ids)
+
+
+def _stand_for_others(ids: object) -> bool:
+    return isinstance(ids, Tensor) and (
+        torch._C._functorch.is_functorch_wrapped_tensor(ids) or torch._C._get_tracing_state() is not None
+    )
 
 
 def _bring_up_to_date(value: object) -> None:
@@ -172,15 +176,10 @@ def _embedding(  # noqa: PLR0917
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Tensor:
-    if have_no_numbers(input):
-        _bring_up_to_date(weight)
-        return functional.embedding(
-            input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
-        )
-    found = _look_up(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
-    if isinstance(weight, RowParameter):
-        note_lookup(found, input, weight._ledger, padding_idx, weight.shape[0])
-    return found
+    options = (padding_idx, max_norm, norm_type, scale_grad_by_freq)
+    if torch.compiler.is_compiling():
+        return _look_up_by_torch(input, weight, *options, is_rows=may_be_rows(sparse))
+    return _look_up(input, weight, *options, sparse)
 
 
 def _look_up(  # noqa: PLR0917
@@ -192,13 +191,36 @@ def _look_up(  # noqa: PLR0917
     scale_grad_by_freq: bool,
     sparse: bool,
 ) -> Tensor:
-    is_rows = may_be_rows(sparse)
-    if padding_idx is None and max_norm is None and not scale_grad_by_freq and is_rows:
-        if isinstance(weight, RowParameter) and (places := worth_one_call(ids, weight)) is not None:
-            return look_up_one(ids, weight, places)
-        _bring_ids_up_to_date(weight, ids)
-        return torch.embedding(weight, ids, -1, False, True)  # as torch's function calls it
+    """Return what `functional.embedding` would; not for what torch.compile takes down."""
+    options = (padding_idx, max_norm, norm_type, scale_grad_by_freq)
+    if _stand_for_others(ids):
+        _bring_up_to_date(weight)
+        return functional.embedding(ids, weight, *options, sparse)
+    if not isinstance(weight, RowParameter):
+        return _look_up_by_torch(ids, weight, *options, is_rows=may_be_rows(sparse))
+    found, is_rows = None, may_be_rows(sparse)
+    if is_rows and padding_idx is None and max_norm is None and not scale_grad_by_freq:
+        found = look_up_one(ids, weight)
+    if found is None:
+        found = _look_up_by_torch(ids, weight, *options, is_rows=is_rows)
+    if weight._ledger.occurred is not None:
+        note_lookup(found, ids, weight._ledger, padding_idx, weight.shape[0])
+    return found
+
+
+def _look_up_by_torch(  # noqa: PLR0917
+    ids: Tensor,
+    weight: Tensor,
+    padding_idx: int | None,
+    max_norm: float | None,
+    norm_type: float,
+    scale_grad_by_freq: bool,
+    *,
+    is_rows: bool,
+) -> Tensor:
     _bring_ids_up_to_date(weight, ids)
+    if is_rows and padding_idx is None and max_norm is None and not scale_grad_by_freq:
+        return torch.embedding(weight, ids, -1, False, True)  # as torch's function calls it
     if not is_rows:
         return functional.embedding(ids, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
     if scale_grad_by_freq:  # torch has no gradient of rows for it
@@ -268,7 +290,7 @@ def look_up_rows(ids: Any, weight: Tensor, *options: Any) -> Tensor:
     if not _is_plain(ids, weight):
         return functional.embedding(ids, weight, *options)
     with torch._C.DisableTorchFunctionSubclass():
-        return _embedding(ids, weight, *options)
+        return _look_up(ids, weight, *options)
 
 
 def pool_rows(ids: Any, weight: Tensor, *options: Any) -> Tensor:

@@ -31,7 +31,6 @@ from plectrum.kernels.native._cpu_memory import (
     pointer_like,
     prefetch_row,
     take_turn,
-    uint8_at,
     wait_for,
 )
 from plectrum.kernels.update._cpu_rules import RULES, SIGN, spread_out
@@ -50,6 +49,7 @@ _AHEAD = 16  # rows ahead for which memory is asked
 _BLOCK, _BLOCK_BYTES = 256, 2**16  # at most: rows that are found before one is stepped on, and their sums
 _MARKS = 8  # at least, for each id, to note whether its row occurs once
 _FIRST_BITS = np.int64(0x5555555555555555)
+_FOLD = 8  # words of marks that fold into one
 _BITS, _MOST_PASSES = 11, 3  # of the row sorted by in one pass; 31 bits need three
 _POSITION = 0xFFFFFFFF
 _SPREAD = 0x9E3779B1  # 2**32 over the golden ratio: bits of a product from the 32nd on depend on all below
@@ -58,7 +58,7 @@ _SPREAD = 0x9E3779B1  # 2**32 over the golden ratio: bits of a product from the 
 @inlined
 def n_marks_for(n_ids):
     """Return for how many rows `note_rows` notes whether they have occurred: a power of two."""
-    n = 64
+    n = 32 * _FOLD
     while n < _MARKS * n_ids:
         n *= 2
     return n
@@ -104,16 +104,21 @@ def merge_marks(marks_at, n_bytes, n_parts, first, end):
 
 
 @inlined
-def tell_alone(job, first, end, marks, mask, alone):
-    """Write to `alone`, for each of ids [first, end), whether its row occurs once.
+def fold_marks(marks_at, n_bytes, n_parts, n_folded, first, end, folded):
+    """Write to words [first, end) of `folded` which rows occur again, in all parts of a batch together.
 
-    Before any row is stepped on, which drives the marks, read here and there, out of the caches: asking them
-    block by block costs a tenth of a step.
+    Steps ask it row by row, and drive out of the caches what is as large as the marks: those asked block by
+    block would cost a tenth of a step. Eight words are folded into one, whose bits are one or the other of
+    four: one row in eighty that occurs once is taken for one that occurs again, where one in twelve is.
     """
-    ids, stride = int64_at(job[IDS]), job[ID_STRIDE]
-    for i in range(first, end):
-        row = ids[i * stride]
-        alone[i] = (marks[(row & mask) >> 5] >> ((row & 31) << 1) & 3) == 1
+    for f in range(first, end):
+        folded[f] = 0
+    for k in range(_FOLD):
+        start, side = k * n_folded, k // (_FOLD // 2)
+        merge_marks(marks_at, n_bytes, n_parts, start + first, start + end)
+        marks = int64_at(marks_at + 8 * start)
+        for f in range(first, end):
+            folded[f] |= (marks[f] >> 1 & _FIRST_BITS) << side
 
 
 @inlined
@@ -228,19 +233,23 @@ def is_read_as_it_is(job, like, numbers):
 
 
 @inlined
-def note_alone(states_of, job, dim, first, end, alone, left, like, numbers, work):
+def note_alone(states_of, job, dim, first, end, folded, left, like, numbers, work):
     """Note the rows of ids [first, end) that occur once, and where their gradients stand; leave the rest.
 
     Returns how many are noted and how many left.
     """
     rows, gradients, _ = work
     ids, stride, values, value_stride = int64_at(job[IDS]), job[ID_STRIDE], job[VALUES], job[VALUE_STRIDE]
+    n_words, side = n_marks_for(job[N_IDS]) // (32 * _FOLD), ZERO
+    while 32 * _FOLD * n_words > 2 << side:
+        side += 1
     n = n_left = 0
     for i in range(first, end):  # short, for memory waits for it: positions now, addresses below
-        row, is_alone = ids[i * stride], np.int64(alone[i])
+        row = ids[i * stride]
+        is_again = folded[row >> 5 & (n_words - 1)] >> (((row & 31) << 1) + (row >> side & 1)) & 1
         rows[n], gradients[n], left[n_left] = row, i, row << 32 | i  # written anyway, as in `take_left`
-        n += is_alone
-        n_left += 1 - is_alone
+        n += 1 - is_again
+        n_left += is_again
     if job[BAG_OF]:
         bag_of = int64_at(job[BAG_OF])
         for k in range(n):
@@ -307,10 +316,10 @@ def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers):
 
 
 # kinds of turns, one after the other
-_NOTE, _MERGE, _TELL, _STEP, _STEP_ON_LEFT = range(5)
+_NOTE, _MERGE, _STEP, _STEP_ON_LEFT = range(4)
 # arguments of a body of `update_tables`
 TURN, SEAT, BAD, JOBS, N_JOBS, N_PARTS, NUMBERS, FLAGS = range(8)
-N_MOST, N_EACH, DESKS, DESK_BYTES, MARKS, ALONE, LEFT = range(8, 15)
+N_MOST, N_EACH, DESKS, DESK_BYTES, MARKS, FOLDED, LEFT = range(8, 15)
 
 
 class Layout(NamedTuple):
@@ -335,10 +344,11 @@ def lay_out(
     are_shared = n_parts > 1
     n_tables = n_jobs if are_shared else n_threads  # that are worked on at once
     marks = n_threads * desk_bytes
-    alone = marks + n_tables * n_parts * _whole_lines(n_marks_for.py_func(n_most) // 4)
-    left = alone + _whole_lines(n_tables * n_most)
+    n_bytes = n_marks_for.py_func(n_most) // 4
+    folded = marks + n_tables * n_parts * n_bytes
+    left = folded + _whole_lines(n_tables * n_bytes // _FOLD)
     n_flags = n_jobs * (_STEP * n_parts + -(-n_most // n_each)) if are_shared else 0
-    sizes = (n_most, n_each, 0, desk_bytes, marks, alone, left)
+    sizes = (n_most, n_each, 0, desk_bytes, marks, folded, left)
     return Layout(left + 8 * n_tables * n_most * are_shared, n_flags, sizes)
 
 
@@ -371,7 +381,7 @@ def wait_for_all(flags, n):
 
 
 @inlined
-def look_for_alone(kind, job, k, n_parts, marks_at, alone, like, numbers):
+def look_for_alone(kind, job, k, n_parts, marks_at, folded, like, numbers):
     """Take the k-th turn of a kind before `_STEP`; return 1 for a bad id, else 0."""
     n_ids, mask = job[N_IDS], n_marks_for(job[N_IDS]) - 1
     first, end, n_bytes = n_ids * k // n_parts, n_ids * (k + 1) // n_parts, (mask + 1) // 4
@@ -380,15 +390,13 @@ def look_for_alone(kind, job, k, n_parts, marks_at, alone, like, numbers):
         if as_it_is:
             return note_rows(job, first, end, int64_at(marks_at + k * n_bytes), mask)
         return are_bad(job, first, end)
-    if kind == _MERGE:
-        if as_it_is:
-            n_words = n_bytes // 8
-            merge_marks(marks_at, n_bytes, n_parts, n_words * k // n_parts, n_words * (k + 1) // n_parts)
-    elif as_it_is:
-        tell_alone(job, first, end, int64_at(marks_at), mask, alone)
+    n_words = n_bytes // (8 * _FOLD)
+    first, end = n_words * k // n_parts, n_words * (k + 1) // n_parts
+    if as_it_is:
+        fold_marks(marks_at, n_bytes, n_parts, n_words, first, end, folded)
     else:
-        for i in range(first, end):
-            alone[i] = 0  # all are left, to be summed
+        for f in range(first, end):
+            folded[f] = -1  # all are left, to be summed
     return ZERO
 
 
@@ -397,9 +405,8 @@ def update_in_turns(step, states_of, n_columns, arguments, like, numbers):
     """Take tables in turn until none is left, or shares of them; say in `BAD` which table has a bad id.
 
     All tables have `n_columns`, unless it is 0. Where `N_PARTS`, a power of two, is more than one, threads
-    share tables, and turns are of five kinds, one after the other: a part of a batch is noted, a part of what
-    was noted merged, rows of a part told apart, a block of them stepped on, and a part of the rows that it
-    left. A turn waits until those of the kind before have done with its table, the last until every block has
+    share tables, and turns are of four kinds, one after the other: a part of a batch is noted, a part of what
+    was noted merged, a block of the batch stepped on, and a part of the rows that it left. A turn waits until those of the kind before have done with its table, the last until every block has
     said what it leaves; all those turns have been taken by then, and whoever takes one leaves its flag,
     whatever happens. No row is stepped on in two turns, and none of a table that has a bad id.
     """
@@ -418,7 +425,8 @@ def update_in_turns(step, states_of, n_columns, arguments, like, numbers):
         table, k = turn // n_of_kind, turn % n_of_kind
         job, place = int64_at(a[JOBS] + table * N_COLUMNS * 8), table if are_shared else seat
         marks_at = a[MARKS] + place * n_parts * (n_marks_for(n_most) // 4)
-        alone, left_at = uint8_at(a[ALONE] + place * n_most), a[LEFT] + place * n_most * 8
+        folded = int64_at(a[FOLDED] + place * (n_marks_for(n_most) // (4 * _FOLD)))
+        left_at = a[LEFT] + place * n_most * 8
         counts_at = flags_of(a[FLAGS], table, _STEP, n_parts, n_blocks)  # of keys that blocks leave
         first = end = n_others = is_bad = ZERO
         if are_shared and _NOTE < kind <= _STEP:
@@ -426,7 +434,7 @@ def update_in_turns(step, states_of, n_columns, arguments, like, numbers):
         if kind < _STEP:
             for stage in range(kind, kind + 1 if are_shared else _STEP):
                 if not is_bad:
-                    is_bad = look_for_alone(stage, job, k, n_parts, marks_at, alone, like, numbers)
+                    is_bad = look_for_alone(stage, job, k, n_parts, marks_at, folded, like, numbers)
             if is_bad:
                 a[BAD] = table
             if are_shared:
@@ -447,7 +455,7 @@ def update_in_turns(step, states_of, n_columns, arguments, like, numbers):
             if first < end:
                 after = min(first + n_each, end)
                 to = int64_at(left_at + 8 * first if are_shared else keys_at + 8 * n_others)
-                n, more = note_alone(states_of, job, dim, first, after, alone, to, like, numbers, work)
+                n, more = note_alone(states_of, job, dim, first, after, folded, to, like, numbers, work)
                 first = after
                 if are_shared:
                     leave(counts_at + 8 * k, more)
