@@ -218,27 +218,18 @@ def add_up_row(gradients, keys, i, after, dim, like, numbers, to):
 
 
 @inlined
-def ask_for_row(states_of, job, row, dim, like, numbers):
-    """Ask for a row and its states."""
-    row_bytes, (first, second), are_many = dim * like.itemsize, states_of(dim, numbers), job[ARE_MANY] != 0
-    prefetch_row(job[TABLE] + row * row_bytes, row_bytes, are_many)
-    prefetch_row(job[STATE1] + row * first, first, are_many)
-    prefetch_row(job[STATE2] + row * second, second, are_many)
-
-
-@inlined
 def is_read_as_it_is(job, like, numbers):
     """Return True where a step can read a gradient where it stands."""
     return numbers[SIGN] == 1 and not job[SCALE] and like.itemsize == numbers.itemsize
 
 
 @inlined
-def note_alone(states_of, job, dim, first, end, folded, left, like, numbers, work):
-    """Note the rows of ids [first, end) that occur once, and where their gradients stand; leave the rest.
+def list_alone(job, first, end, folded, left, listed):
+    """List the rows of ids [first, end) that occur once, and where their gradients stand; leave the rest.
 
-    Returns how many are noted and how many left.
+    Returns how many are listed and how many left.
     """
-    rows, gradients, _ = work
+    rows, gradients, _ = listed
     ids, stride, values, value_stride = int64_at(job[IDS]), job[ID_STRIDE], job[VALUES], job[VALUE_STRIDE]
     n_words, side = n_marks_for(job[N_IDS]) // (32 * _FOLD), ZERO
     while 32 * _FOLD * n_words > 2 << side:
@@ -256,19 +247,16 @@ def note_alone(states_of, job, dim, first, end, folded, left, like, numbers, wor
             gradients[k] = bag_of[gradients[k]]
     for k in range(n):
         gradients[k] = values + gradients[k] * value_stride
-    for k in range(min(n, _AHEAD)):  # the first to be stepped on
-        ask_for_row(states_of, job, rows[k], dim, like, numbers)
-        prefetch_row(gradients[k], dim * like.itemsize, NO)
     return n, n_left
 
 
 @inlined
-def sum_up(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, work):
-    """Note the next `n_rows` rows at most, and where each one's gradient stands; sum it in `sums` if need be.
+def list_sums(job, dim, keys, i, n_keys, n_rows, like, numbers, listed):
+    """List the next `n_rows` rows at most, and where each one's gradient stands; sum it in `sums` if need be.
 
     Returns how many rows there are, and the first key that is left.
     """
-    rows, gradients, sums = work
+    rows, gradients, sums = listed
     gradient = (job[VALUES], job[VALUE_STRIDE], job[BAG_OF], job[SCALE], numbers[SIGN])
     value_bytes, sum_bytes = dim * like.itemsize, dim * numbers.itemsize
     as_it_is = is_read_as_it_is(job, like, numbers)
@@ -281,8 +269,6 @@ def sum_up(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, work):
                 prefetch_row(ahead, value_bytes, NO)
             after += 1
         rows[count] = row
-        if count < _AHEAD:  # the first to be stepped on
-            ask_for_row(states_of, job, row, dim, like, numbers)
         if as_it_is and after == i + 1:
             gradients[count], _ = gradient_at(gradient, keys[i], numbers)
         else:
@@ -294,19 +280,42 @@ def sum_up(states_of, job, dim, keys, i, n_keys, n_rows, like, numbers, work):
 
 
 @inlined
-def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers):
+def ask_for_first(states_of, job, dim, listed, n, like, numbers):
+    """Ask for the first of n rows, their states and gradients."""
+    row_bytes, (first, second), are_many = dim * like.itemsize, states_of(dim, numbers), job[ARE_MANY] != 0
+    for k in range(min(n, _AHEAD)):
+        row = listed[0][k]
+        prefetch_row(job[TABLE] + row * row_bytes, row_bytes, are_many)
+        prefetch_row(job[STATE1] + row * first, first, are_many)
+        prefetch_row(job[STATE2] + row * second, second, are_many)
+        prefetch_row(listed[1][k], dim * numbers.itemsize, NO)
+
+
+@inlined
+def let_follow(listed, n, following, n_following):
+    """Write behind n rows those to be asked for meanwhile: the first that follow, or else the last again."""
+    rows, gradients, _ = listed
+    next_rows, next_gradients, _ = following
+    for k in range(_AHEAD):
+        last = min(k, n_following - 1)
+        rows[n + k] = next_rows[last] if n_following > 0 else rows[n - 1]
+        gradients[n + k] = next_gradients[last] if n_following > 0 else gradients[n - 1]
+
+
+@inlined
+def step_rows(step, states_of, job, dim, listed, n, like, numbers):
     """Step on n rows by their gradients; nothing here depends on what the rows are, so that reads overlap.
 
     Each step asks for a row ahead, number by number as it goes: a few lines at a time are waited for less.
     """
+    rows, gradients, _ = listed
     row_bytes, hp, are_many = dim * like.itemsize, spread_out(numbers), job[ARE_MANY] != 0
     table, state1, state2, chance = job[TABLE], job[STATE1], job[STATE2], job[CHANCE]
     first, second = states_of(dim, numbers)
     for k in range(n):
         row = rows[k]
         where = (table + row * row_bytes, state1 + row * first, state2 + row * second, gradients[k])
-        then = min(k + _AHEAD, n - 1)
-        later, g = rows[then], gradients[then]
+        later, g = rows[k + _AHEAD], gradients[k + _AHEAD]
         ahead = (table + later * row_bytes, state1 + later * first, state2 + later * second, g, are_many)
         step(where, ahead, dim, like, numbers, hp, chance + row * dim)
     if job[LAST]:
@@ -316,7 +325,7 @@ def step_rows(step, states_of, job, dim, rows, gradients, n, like, numbers):
 
 
 # kinds of turns, one after the other
-_NOTE, _MERGE, _STEP, _STEP_ON_LEFT = range(4)
+_NOTE, _MERGE, _STEP, _STEP_ON_LEFT, _OVER = range(5)
 # arguments of a body of `update_tables`
 TURN, SEAT, BAD, JOBS, N_JOBS, N_PARTS, NUMBERS, FLAGS = range(8)
 N_MOST, N_EACH, DESKS, DESK_BYTES, MARKS, FOLDED, LEFT = range(8, 15)
@@ -339,8 +348,8 @@ def lay_out(
     A block of the batch has few enough positions for all threads to have some.
     """
     n_each = max(8, min(_BLOCK, _BLOCK_BYTES // (dim_most * number_bytes), -(-n_most // (4 * n_threads))))
-    keys, counts, rows = 2 * 8 * n_most, 8 * (_MOST_PASSES << _BITS), 2 * 8 * _BLOCK
-    desk_bytes = _whole_lines(keys + counts + rows + max(_BLOCK_BYTES, dim_most * number_bytes))
+    keys, counts, rows = 2 * 8 * n_most, 8 * (_MOST_PASSES << _BITS), 2 * 8 * (_BLOCK + _AHEAD)
+    desk_bytes = _whole_lines(keys + counts + 2 * (rows + max(_BLOCK_BYTES, dim_most * number_bytes)))
     are_shared = n_parts > 1
     n_tables = n_jobs if are_shared else n_threads  # that are worked on at once
     marks = n_threads * desk_bytes
@@ -357,12 +366,19 @@ def _whole_lines(n_bytes: int) -> int:
 
 
 @inlined
-def desk_at(at, n_most):
-    """Return what a thread works with: keys, spare, counts, and rows, gradients, sums."""
+def desk_at(at, n_most, n_bytes):
+    """Return what a thread works with: keys, spare, counts, and two lists, each of rows, gradients, sums."""
     spare, counts = at + 8 * n_most, at + 2 * 8 * n_most
-    rows = counts + 8 * (_MOST_PASSES << _BITS)
-    gradients, sums = rows + 8 * _BLOCK, rows + 2 * 8 * _BLOCK
-    return int64_at(at), int64_at(spare), int64_at(counts), (int64_at(rows), int64_at(gradients), sums)
+    first = counts + 8 * (_MOST_PASSES << _BITS)
+    second = first + (at + n_bytes - first) // 2 // 8 * 8
+    return int64_at(at), int64_at(spare), int64_at(counts), list_at(first), list_at(second)
+
+
+@inlined
+def list_at(at):
+    """Return room for rows, where their gradients stand, and the sums of some."""
+    n_bytes = 8 * (_BLOCK + _AHEAD)
+    return int64_at(at), int64_at(at + n_bytes), at + 2 * n_bytes
 
 
 @inlined
@@ -406,23 +422,26 @@ def update_in_turns(step, states_of, n_columns, arguments, like, numbers):
 
     All tables have `n_columns`, unless it is 0. Where `N_PARTS`, a power of two, is more than one, threads
     share tables, and turns are of four kinds, one after the other: a part of a batch is noted, a part of what
-    was noted merged, a block of the batch stepped on, and a part of the rows that it left. A turn waits until those of the kind before have done with its table, the last until every block has
-    said what it leaves; all those turns have been taken by then, and whoever takes one leaves its flag,
-    whatever happens. No row is stepped on in two turns, and none of a table that has a bad id.
+    was noted merged, a block of the batch stepped on, and a part of the rows that blocks left. A turn waits
+    until those of the kind before have done with its table, the last until every block has said what it
+    leaves; all those turns have been taken by then, and whoever takes one leaves its flag, whatever happens.
+    No row is stepped on in two turns, and none of a table that has a bad id.
+
+    Rows are listed while memory brings the first of them, and stepped on when the next list is there: so
+    memory is never waited for with nothing asked of it.
     """
     a = int64_at(arguments)
     n_jobs, n_parts, n_most, n_each = a[N_JOBS], a[N_PARTS], a[N_MOST], a[N_EACH]
     are_shared, n_blocks, seat = n_parts > 1, (n_most + n_each - 1) // n_each, take_turn(arguments + 8 * SEAT)
     keys_at = a[DESKS] + seat * a[DESK_BYTES]
-    others, spare, counts, work = desk_at(keys_at, n_most)
+    others, spare, counts, ready, listed = desk_at(keys_at, n_most, a[DESK_BYTES])
+    n_ready, job_ready, table_ready = ZERO, int64_at(a[JOBS]), ZERO
     while True:
         turn, kind, n_of_kind = take_turn(arguments), _NOTE, n_parts
-        while turn >= n_jobs * n_of_kind:
-            turn, kind = turn - n_jobs * n_of_kind, kind + 1
-            if kind > _STEP_ON_LEFT or not are_shared:
-                return
+        while kind < _OVER and turn >= n_jobs * n_of_kind:
+            turn, kind = turn - n_jobs * n_of_kind, kind + 1 if are_shared else _OVER
             n_of_kind = n_blocks if kind == _STEP else n_parts
-        table, k = turn // n_of_kind, turn % n_of_kind
+        table, k = turn // n_of_kind if kind < _OVER else ZERO, turn % n_of_kind
         job, place = int64_at(a[JOBS] + table * N_COLUMNS * 8), table if are_shared else seat
         marks_at = a[MARKS] + place * n_parts * (n_marks_for(n_most) // 4)
         folded = int64_at(a[FOLDED] + place * (n_marks_for(n_most) // (4 * _FOLD)))
@@ -446,7 +465,7 @@ def update_in_turns(step, states_of, n_columns, arguments, like, numbers):
                 first, end = min(k * n_each, job[N_IDS]), min((k + 1) * n_each, job[N_IDS])
             if first == end:
                 leave(counts_at + 8 * k, 0)
-        else:
+        elif kind == _STEP_ON_LEFT:
             n_others = take_left(left_at, counts_at, n_each, n_blocks, k, n_parts, others)
         dim, keys, n_keys, i = n_columns or job[DIM], others, ZERO, ZERO
         at_once = min(_BLOCK, max(_BLOCK_BYTES // (dim * numbers.itemsize), 1))
@@ -455,7 +474,7 @@ def update_in_turns(step, states_of, n_columns, arguments, like, numbers):
             if first < end:
                 after = min(first + n_each, end)
                 to = int64_at(left_at + 8 * first if are_shared else keys_at + 8 * n_others)
-                n, more = note_alone(states_of, job, dim, first, after, folded, to, like, numbers, work)
+                n, more = list_alone(job, first, after, folded, to, listed)
                 first = after
                 if are_shared:
                     leave(counts_at + 8 * k, more)
@@ -464,11 +483,24 @@ def update_in_turns(step, states_of, n_columns, arguments, like, numbers):
             elif n_others > 0:
                 end_in_spare = sort_by_row(job[N_ROWS], others, n_others, spare, counts)
                 keys, n_keys, n_others = spare if end_in_spare else others, n_others, ZERO
+                continue
             elif i < n_keys:
-                n, i = sum_up(states_of, job, dim, keys, i, n_keys, at_once, like, numbers, work)
-            else:
+                n, i = list_sums(job, dim, keys, i, n_keys, at_once, like, numbers, listed)
+            elif kind < _OVER or n_ready == 0:
                 break
-            step_rows(step, states_of, job, dim, work[0], work[1], n, like, numbers)
+            if n == 0 and kind < _OVER:
+                continue
+            n_following = n if n_ready > 0 and table == table_ready else ZERO
+            if n_following == 0:
+                ask_for_first(states_of, job, dim, listed, n, like, numbers)
+            if n_ready > 0:
+                let_follow(ready, n_ready, listed, n_following)
+                dim_ready = n_columns or job_ready[DIM]  # a number that kernels know stays known
+                step_rows(step, states_of, job_ready, dim_ready, ready, n_ready, like, numbers)
+            n_ready, job_ready, table_ready = n, job, table
+            ready, listed = listed, ready
+        if kind == _OVER:
+            return
 
 
 @cache
