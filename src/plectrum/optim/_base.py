@@ -305,6 +305,7 @@ class RowOptimizer(torch.optim.Optimizer):
             fits.append(self._fit(p, ledger))
             parameters.append(p)
         self._start_again(tables)
+        torch._C._increment_version(parameters)  # sooner than the kernels, which leave the caches cold
         steps = self._advance(group, tables, first)
         compiled: dict[tuple[int, torch.dtype], tuple[Step, list[Work]]] = {}
         is_usual = not group.get("amsgrad")
@@ -322,7 +323,6 @@ class RowOptimizer(torch.optim.Optimizer):
                 self._update(p, weighed, step)
         for step, works in compiled.values():
             update_tables(works, step)
-        torch._C._increment_version(parameters)
 
     def _fit(self, p: Parameter, ledger: Ledger) -> Fit:
         """See to it that table and state fit each other, and return where they lie."""

@@ -62,11 +62,11 @@ class Work(NamedTuple):
 def update_tables(work: Sequence[Work], step: Step) -> None:
     """Take one step on the rows of every table, in place. All tables have one dtype.
 
-    Cost: threads share the three looks at every id, and sort those that may occur again (two or three passes
+    Cost: threads share the two looks at every id, and sort those that may occur again (two or three passes
     over 8 bytes each). Each gradient is read once, each distinct row and its state are read and written once.
     Where threads share a table, each clears and merges 2 to 4 bytes for every id, whatever their number.
-    Extra memory, kept for the next step: some 20 bytes per thread and id of the largest table, and 10 more
-    per id of each table that threads share.
+    Extra memory, kept for the next step: some 20 bytes per thread and id of the largest table, and 9 more
+    per id of each table that threads share, beside those marks.
     """
     bad = _share_out(work, step, torch.get_num_threads())
     if bad is not None:

@@ -67,7 +67,7 @@ def look_up_each(ids: Tensor, tables: Sequence[Tensor], *, sparse: bool = False)
 def look_up_one(ids: object, table: Tensor) -> Tensor | None:
     """Return ``table[ids]``, of shape (\\*ids.shape, embedding_dim), for an adopted table.
 
-    None where the compiled lookup does not serve, or gains less than its call costs. Not for what is compiled.
+    None where the compiled lookup does not serve, or gains less than its call costs. Not under torch.compile.
     """
     if not isinstance(ids, Tensor) or ids.is_floating_point() or ids.numel() * table.shape[1] < _WORTH_IT:
         return None
@@ -91,7 +91,7 @@ def look_up_one(ids: object, table: Tensor) -> Tensor | None:
 def places_for_one_call(ids: Tensor, tables: Sequence[Tensor]) -> list[Place] | None:
     """Return where the tables lie when the compiled lookup serves all of them together, else None.
 
-    Not for what torch.compile takes down, which cannot serve at all.
+    Not to be asked under torch.compile, which it could not serve.
     """
     if torch._C._are_functorch_transforms_active() or not ids.is_cpu:
         return None
@@ -120,7 +120,11 @@ def _look_up(ids: Tensor, shape: Sequence[int], places: Sequence[Place], tables:
 
 
 def _rows_of(
-    ids: Tensor, shape: Sequence[int], places: Sequence[Place], starts: Sequence[int], tables: Sequence[Tensor]
+    ids: Tensor,
+    shape: Sequence[int],
+    places: Sequence[Place],
+    starts: Sequence[int],
+    tables: Sequence[Tensor],
 ) -> Tensor:
     for t, table in enumerate(tables):
         ledger = table._ledger  # type: ignore[attr-defined]

@@ -191,7 +191,7 @@ def _look_up(  # noqa: PLR0917
     scale_grad_by_freq: bool,
     sparse: bool,
 ) -> Tensor:
-    """Return what `functional.embedding` would; not for what torch.compile takes down."""
+    """Return what `functional.embedding` would; not to be asked under torch.compile."""
     options = (padding_idx, max_norm, norm_type, scale_grad_by_freq)
     if _stand_for_others(ids):
         _bring_up_to_date(weight)

@@ -8,6 +8,7 @@ import numpy as np
 
 from plectrum.kernels.native._cpu_compile import compiled_body, inlined
 from plectrum.kernels.native._cpu_memory import (
+    FOUR_LINES,
     copy_row,
     int64_at,
     prefetch_row,
@@ -22,7 +23,7 @@ ARE_MANY = 6  # whether the call asks for many rows; see `prefetch_row`
 N_COLUMNS = 7
 
 _AHEAD = 24  # rows
-_APART, _FOUR_LINES = 8, 256  # rows from one line that is asked for to the next; bytes of a row
+_APART = 8  # rows from one line that is asked for to the next
 _LEAD_APART = _AHEAD + 3 * _APART  # rows from the one copied to the last of those that `ask_apart` asks for
 
 
@@ -84,7 +85,7 @@ def copy_rows(job, then, known_bytes, out, out_stride, first, end, lead, has_nex
 def gather_range(jobs, n_jobs, known_bytes, out, out_stride, first, end, is_streamed):
     """Copy the rows of ids [first, end) of every table; return the number of a table with a bad id, or -1."""
     job, lead = int64_at(jobs), _AHEAD
-    if known_bytes == _FOUR_LINES and job[ARE_MANY]:
+    if known_bytes == FOUR_LINES and job[ARE_MANY]:
         lead = _LEAD_APART
     for i in range(first, min(first + lead, end)):
         ask_for(job, i, known_bytes or job[ROW_BYTES])

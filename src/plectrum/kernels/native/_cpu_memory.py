@@ -69,7 +69,7 @@ prefetch = _define_prefetch(_FIRST_CACHE)
 prefetch_to_second = _define_prefetch(_SECOND_CACHE)
 
 
-_LINE, _FOUR_LINES = 64, 256  # bytes
+_LINE, FOUR_LINES = 64, 256  # bytes
 
 
 def _define_over_lines(act: Any) -> Any:
@@ -81,8 +81,8 @@ def _define_over_lines(act: Any) -> Any:
 
     @inlined
     def over_lines(address: Any, n_bytes: Any) -> None:
-        fours = n_bytes // _FOUR_LINES * _FOUR_LINES
-        for k in range(0, fours, _FOUR_LINES):
+        fours = n_bytes // FOUR_LINES * FOUR_LINES
+        for k in range(0, fours, FOUR_LINES):
             act(address + k)
             act(address + k + 64)
             act(address + k + 128)
@@ -155,8 +155,8 @@ def _define_copy_of_lines(act: Any) -> Any:
 
     @numba.njit(inline="always")
     def copy_lines(to: Any, source: Any, n_bytes: Any) -> None:
-        fours = n_bytes // _FOUR_LINES * _FOUR_LINES
-        for k in range(0, fours, _FOUR_LINES):
+        fours = n_bytes // FOUR_LINES * FOUR_LINES
+        for k in range(0, fours, FOUR_LINES):
             act(to + k, source + k)
             act(to + k + 64, source + k + 64)
             act(to + k + 128, source + k + 128)

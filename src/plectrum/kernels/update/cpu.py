@@ -49,7 +49,7 @@ _AHEAD = 16  # rows ahead for which memory is asked
 _BLOCK, _BLOCK_BYTES = 256, 2**16  # at most: rows that are found before one is stepped on, and their sums
 _MARKS = 8  # at least, for each id, to note whether its row occurs once
 _FIRST_BITS = np.int64(0x5555555555555555)
-_FOLD = 8  # words of marks that fold into one
+_FOLD = 8  # words of marks that fold into one: two neighbours, of each quarter
 _BITS, _MOST_PASSES = 11, 3  # of the row sorted by in one pass; 31 bits need three
 _POSITION = 0xFFFFFFFF
 _SPREAD = 0x9E3779B1  # 2**32 over the golden ratio: bits of a product from the 32nd on depend on all below
@@ -105,20 +105,25 @@ def merge_marks(marks_at, n_bytes, n_parts, first, end):
 
 @inlined
 def fold_marks(marks_at, n_bytes, n_parts, n_folded, first, end, folded):
-    """Write to words [first, end) of `folded` which rows occur again, in all parts of a batch together.
+    """Merge what has been noted of each part of a batch; write which rows occur again to words [first, end).
 
-    Steps ask it row by row, and drive out of the caches what is as large as the marks: those asked block by
-    block would cost a tenth of a step. Eight words are folded into one, whose bits are one or the other of
-    four: one row in eighty that occurs once is taken for one that occurs again, where one in twelve is.
+    A bit each, for four times as many rows as two bits of the marks are: while rows are stepped on, caches
+    keep what is so small. A few rows more count as ones that occur again.
     """
     for f in range(first, end):
         folded[f] = 0
-    for k in range(_FOLD):
-        start, side = k * n_folded, k // (_FOLD // 2)
-        merge_marks(marks_at, n_bytes, n_parts, start + first, start + end)
+    for quarter in range(4):
+        start = quarter * 2 * n_folded
+        merge_marks(marks_at, n_bytes, n_parts, start + 2 * first, start + 2 * end)
         marks = int64_at(marks_at + 8 * start)
         for f in range(first, end):
-            folded[f] |= (marks[f] >> 1 & _FIRST_BITS) << side
+            folded[f] |= marks[2 * f] >> 1 & _FIRST_BITS | (marks[2 * f + 1] >> 1 & _FIRST_BITS) << 1
+
+
+@inlined
+def occurs_again(folded, n_folded, row):
+    """Return 1 for a row that may occur again, 0 for one that does not; see `fold_marks`."""
+    return folded[row >> 6 & (n_folded - 1)] >> ((row & 31) << 1 | row >> 5 & 1) & 1
 
 
 @inlined
@@ -231,13 +236,11 @@ def list_alone(job, first, end, folded, left, listed):
     """
     rows, gradients, _ = listed
     ids, stride, values, value_stride = int64_at(job[IDS]), job[ID_STRIDE], job[VALUES], job[VALUE_STRIDE]
-    n_words, side = n_marks_for(job[N_IDS]) // (32 * _FOLD), ZERO
-    while 32 * _FOLD * n_words > 2 << side:
-        side += 1
+    n_folded = n_marks_for(job[N_IDS]) // (32 * _FOLD)
     n = n_left = 0
     for i in range(first, end):  # short, for memory waits for it: positions now, addresses below
         row = ids[i * stride]
-        is_again = folded[row >> 5 & (n_words - 1)] >> (((row & 31) << 1) + (row >> side & 1)) & 1
+        is_again = occurs_again(folded, n_folded, row)
         rows[n], gradients[n], left[n_left] = row, i, row << 32 | i  # written anyway, as in `take_left`
         n += 1 - is_again
         n_left += is_again
@@ -349,7 +352,8 @@ def lay_out(
     """
     n_each = max(8, min(_BLOCK, _BLOCK_BYTES // (dim_most * number_bytes), -(-n_most // (4 * n_threads))))
     keys, counts, rows = 2 * 8 * n_most, 8 * (_MOST_PASSES << _BITS), 2 * 8 * (_BLOCK + _AHEAD)
-    desk_bytes = _whole_lines(keys + counts + 2 * (rows + max(_BLOCK_BYTES, dim_most * number_bytes)))
+    list_bytes = _whole_lines(rows + max(_BLOCK_BYTES, dim_most * number_bytes))
+    desk_bytes = _whole_lines(keys + counts + 2 * list_bytes)
     are_shared = n_parts > 1
     n_tables = n_jobs if are_shared else n_threads  # that are worked on at once
     marks = n_threads * desk_bytes
