@@ -61,7 +61,6 @@ def use_compiled_sums(series: AdamSeries) -> None:
         series.add_step = _cpu_absence.advance_adam
 
 
-@torch.no_grad()
 def catch_up(ledger: Ledger, table: Tensor, wanted: Wanted, last: Tensor) -> None:
     """Bring the rows wanted to the present: by compiled kernels where they serve, else by torch."""
     series, state, table = ledger.series, ledger.state, table.data
@@ -73,14 +72,15 @@ def catch_up(ledger: Ledger, table: Tensor, wanted: Wanted, last: Tensor) -> Non
             if table.dtype.itemsize > 2 or _any_behind(wanted, last, series.now):
                 _catch_up_adam(table, state["exp_avg"], state["exp_avg_sq"], wanted, last, series)
             return
-    rows, lasts = take_rows_behind(table, wanted, last, series.start, series.now)
-    if not len(rows) or not can_move:
-        return
-    if isinstance(series, AdamSeries):
-        torch_ops.catch_up_adam(table, state["exp_avg"], state["exp_avg_sq"], rows, lasts, series)
-    elif isinstance(series, LinearSeries):
-        sgd = _catch_up_sgd if isinstance(rows, np.ndarray) else torch_ops.catch_up_sgd
-        sgd(table, state.get("momentum_buffer"), rows, lasts, series)
+    with torch.no_grad():
+        rows, lasts = take_rows_behind(table, wanted, last, series.start, series.now)
+        if not len(rows) or not can_move:
+            return
+        if isinstance(series, AdamSeries):
+            torch_ops.catch_up_adam(table, state["exp_avg"], state["exp_avg_sq"], rows, lasts, series)
+        elif isinstance(series, LinearSeries):
+            sgd = _catch_up_sgd if isinstance(rows, np.ndarray) else torch_ops.catch_up_sgd
+            sgd(table, state.get("momentum_buffer"), rows, lasts, series)
 
 
 def _any_behind(wanted: Wanted, last: Tensor, now: int) -> bool:
@@ -105,7 +105,7 @@ def _catch_up_adam(  # noqa: PLR0917
     n_wanted = where[-1]
     n_threads = torch.get_num_threads() if n_wanted * dim >= ALONE_BELOW else 1
     n_parts = 1 << (n_threads - 1).bit_length()  # a power of two
-    sums, known = series.room_for_sums(kernels.N_SUMS, n_threads)
+    sums_at, known_at = series.room_for_sums(kernels.N_SUMS, n_threads)
     n_most = n_wanted if ids is not None else -(-n_wanted // n_parts)
     n_bytes = kernels.desk_bytes(n_most)
     desk = take_desk(n_threads * n_bytes)
@@ -115,10 +115,7 @@ def _catch_up_adam(  # noqa: PLR0917
             *(0, 0, n_parts, *where, last.data_ptr(), n_rows),
             *(table.data_ptr(), m.data_ptr(), v.data_ptr(), dim, series.start, series.now),
             *(chance_for(table.dtype), desk.address, n_bytes),
-            *(sums.ctypes.data, known.ctypes.data, len(series.closed)),
-            *(series.history.ctypes.data, series.moments.ctypes.data, series.middle.ctypes.data),
-            *(series.closed.ctypes.data, series.log_decay.ctypes.data),
-            *(series.log1.ctypes.data, series.log2.ctypes.data, n_most),
+            *(sums_at, known_at, len(series.closed), *series.addresses(), n_most),
         ),
     )
     try:

@@ -69,3 +69,25 @@ def test_a_fork_goes_its_own_way_and_a_restart_forgets(kind):
     assert series.now == 3000
     if kind is AdamSeries:
         assert series.absence(np.array([3000])).decay == 1.0
+
+
+def test_kernels_are_told_where_the_numbers_stand_now():
+    series, step = AdamSeries(np.float32), Step("adam", 1e-3, 0.0, 1e-8, 0.9, 0.999, 0.1, 0.03)
+    before = series.addresses()
+    assert series.addresses() == before
+    fork = series.fork()
+    for _ in range(1100):  # more than a clock begins with room for
+        series.advance(step)
+    for clock in (series, fork):
+        named = (
+            clock.history,
+            clock.moments,
+            clock.middle,
+            clock.closed,
+            clock.log_decay,
+            clock.log1,
+            clock.log2,
+        )
+        assert clock.addresses() == tuple(numbers.ctypes.data for numbers in named)
+    series.restart()
+    assert series.addresses()[0] == series.history.ctypes.data

@@ -77,6 +77,7 @@ class AdamSeries:
         # running sums of logarithms, and what a replay needs: lr/c1, c2, f, beta1, sqrt(beta2), eps
         self.log_decay, self.log1, self.log2 = np.zeros(n), np.zeros(n), np.zeros(n)
         self.history = np.zeros((6, n))
+        self._addresses: tuple[int, ...] = ()
 
     def fork(self) -> "AdamSeries":
         """Return a copy that goes its own way: for tables that sit out a step."""
@@ -88,6 +89,7 @@ class AdamSeries:
                 if k != "_sums"
             }
         )
+        other._addresses = ()
         return other
 
     def restart(self) -> None:
@@ -148,11 +150,22 @@ class AdamSeries:
 
     def _grow(self) -> None:
         self._capacity *= 2
+        self._addresses = ()
         for name, old in list(self.__dict__.items()):
             if isinstance(old, np.ndarray):
                 new = np.zeros((*old.shape[:-1], self._capacity), old.dtype)
                 new[..., : old.shape[-1]] = old
                 setattr(self, name, new)
+
+    def addresses(self) -> tuple[int, ...]:
+        """Return where the numbers begin that compiled kernels read, in their order; asked at every step."""
+        if not self._addresses:
+            read = (
+                *(self.history, self.moments, self.middle, self.closed),
+                *(self.log_decay, self.log1, self.log2),
+            )
+            self._addresses = tuple(numbers.ctypes.data for numbers in read)
+        return self._addresses
 
     def absence(self, last: NDArray[np.integer]) -> AdamAbsence:
         """Return what the steps since `last` did to rows that took part in none of them."""
@@ -170,16 +183,15 @@ class AdamSeries:
             rest=rest,
         )
 
-    def room_for_sums(self, n_sums: int, n_threads: int) -> tuple[NDArray, NDArray[np.int64]]:
-        """Return scratch for compiled kernels: per thread and last step, sums and the step each is for."""
+    def room_for_sums(self, n_sums: int, n_threads: int) -> tuple[int, int]:
+        """Return where compiled kernels find scratch: per thread and last step, sums and their step."""
         kept = self.__dict__.get("_sums")
         if kept is None or kept[1].shape[1] < self._capacity or len(kept[1]) < n_threads:
-            kept = (
-                np.empty((n_threads, self._capacity, n_sums), self.dtype),
-                np.full((n_threads, self._capacity), -1),
-            )
-            self._sums = kept
-        return kept
+            sums = np.empty((n_threads, self._capacity, n_sums), self.dtype)
+            known = np.full((n_threads, self._capacity), -1)
+            kept = self._sums = (sums, known, (sums.ctypes.data, known.ctypes.data))
+        found: tuple[int, int] = kept[2]
+        return found
 
     def replayed_until(self, last: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return the step up to which a replay has to go; after it only the decay is left."""
