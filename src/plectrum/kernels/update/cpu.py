@@ -392,6 +392,16 @@ def flags_of(flags, table, kind, n_parts, n_blocks):
 
 
 @inlined
+def read_turn(turn, n_jobs, n_parts, n_blocks):
+    """Return of which kind a turn is, on which table, and which of those it is."""
+    kind, n_of_kind = _NOTE, n_parts
+    while kind < _OVER and turn >= n_jobs * n_of_kind:
+        turn, kind = turn - n_jobs * n_of_kind, kind + 1 if n_parts > 1 else _OVER
+        n_of_kind = n_blocks if kind == _STEP else n_parts
+    return kind, turn // n_of_kind if kind < _OVER else ZERO, turn % n_of_kind
+
+
+@inlined
 def wait_for_all(flags, n):
     """Wait until n flags have been left; return 1 if one of them says that an id is bad, else 0."""
     found = ZERO
@@ -441,11 +451,7 @@ def update_in_turns(step, states_of, n_columns, arguments, like, numbers):
     others, spare, counts, ready, listed = desk_at(keys_at, n_most, a[DESK_BYTES])
     n_ready, job_ready, table_ready = ZERO, int64_at(a[JOBS]), ZERO
     while True:
-        turn, kind, n_of_kind = take_turn(arguments), _NOTE, n_parts
-        while kind < _OVER and turn >= n_jobs * n_of_kind:
-            turn, kind = turn - n_jobs * n_of_kind, kind + 1 if are_shared else _OVER
-            n_of_kind = n_blocks if kind == _STEP else n_parts
-        table, k = turn // n_of_kind if kind < _OVER else ZERO, turn % n_of_kind
+        kind, table, k = read_turn(take_turn(arguments), n_jobs, n_parts, n_blocks)
         job, place = int64_at(a[JOBS] + table * N_COLUMNS * 8), table if are_shared else seat
         marks_at = a[MARKS] + place * n_parts * (n_marks_for(n_most) // 4)
         folded = int64_at(a[FOLDED] + place * (n_marks_for(n_most) // (4 * _FOLD)))
