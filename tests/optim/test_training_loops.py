@@ -868,3 +868,19 @@ def test_grad_scaler_refuses_gradients_of_float16_as_torchs_do():
     scaler.scale(layer(torch.arange(10)).float().sum()).backward()
     with pytest.raises(ValueError, match="Attempting to unscale FP16 gradients"):
         scaler.step(optimizer)
+
+
+def test_a_step_that_one_table_refuses_is_no_first_step_of_another():
+    a, b = torch.nn.Embedding(3000, 8), torch.nn.Embedding(3000, 8)
+    before, whole = a.weight.detach().clone(), b.weight.data
+    optimizer = plectrum.optim.SGD(torch.nn.ModuleList([a, b]), lr=1.0, momentum=0.9, dampening=0.5)
+    ids = torch.tensor([1, 2])
+    (a(ids).sum() + b(ids).sum()).backward()
+    b.weight.data = whole[:2000].contiguous()
+    with pytest.raises(OptimizerError, match="must keep its shape"):
+        optimizer.step()
+    b.weight.data = whole
+    optimizer.zero_grad()
+    (a(ids).sum() + b(ids).sum()).backward()
+    optimizer.step()
+    torch.testing.assert_close(before - a.weight.detach(), torch.zeros(3000, 8).index_fill_(0, ids, 1.0))

@@ -290,10 +290,7 @@ class RowOptimizer(torch.optim.Optimizer):
         """Make the state that the dense optimizer would have made in its constructor."""
 
     def _step_tables(self, group: Group, tables: Sequence[Table]) -> None:
-        gradients = []
-        for p, ledger in tables:
-            gradients.append(_gradients.take(p, ledger))
-        first, fits, parameters = [], [], []
+        gradients = [_gradients.take(p, ledger) for p, ledger in tables]
         for (p, ledger), gradient in zip(tables, gradients, strict=True):
             ledger.check(p)
             if ledger.is_behind:
@@ -301,11 +298,14 @@ class RowOptimizer(torch.optim.Optimizer):
                     ledger.catch_up(p, gradient.ids)
                 else:
                     ledger.catch_up_all(p)
+        first, fits, parameters = [], [], []  # not before all have been found to be in order
+        for p, ledger in tables:
             first.append(self._prepare_state(p, ledger, group))
             fits.append(self._fit(p, ledger))
             parameters.append(p)
         self._start_again(tables)
-        torch._C._increment_version(parameters)  # sooner than the kernels, which leave the caches cold
+        # before the kernels, which leave the caches cold; after a step that fails it does no harm
+        torch._C._increment_version(parameters)
         steps = self._advance(group, tables, first)
         compiled: dict[tuple[int, torch.dtype], tuple[Step, list[Work]]] = {}
         is_usual = not group.get("amsgrad")
@@ -326,8 +326,8 @@ class RowOptimizer(torch.optim.Optimizer):
 
     def _fit(self, p: Parameter, ledger: Ledger) -> Fit:
         """See to it that table and state fit each other, and return where they lie."""
-        place, names = place_of(p, ledger.place), STATES[self.rule]
-        ledger.place = place
+        place = ledger.place = place_of(p, ledger.place)
+        names = STATES[self.rule]
         fit: Fit | None = ledger.fit
         if fit is None or not fit.holds(place, ledger.state, names):
             fit_states(p, ledger.state, self._state_names(), dim=self._dim_of_state(p))
@@ -344,10 +344,7 @@ class RowOptimizer(torch.optim.Optimizer):
 
     def _start_again(self, tables: Sequence[Table]) -> None:
         """Part the clocks of tables that sit this step out from those that go on; forget what is too long."""
-        clocks: dict[int, Series] = {}
-        for _, ledger in tables:
-            if ledger.series is not None:
-                clocks[id(ledger.series)] = ledger.series
+        clocks = {id(ledger.series): ledger.series for _, ledger in tables if ledger.series is not None}
         for clock in clocks.values():
             if clock.now - clock.start >= MEMORY:
                 self._forget(clock)

@@ -55,8 +55,7 @@ def look_up_each(ids: Tensor, tables: Sequence[Tensor], *, sparse: bool = False)
     """
     if not tables:
         return torch.empty(*ids.shape[:-1], 0, device=ids.device)
-    may_serve = not torch.compiler.is_compiling() and may_be_rows(sparse)
-    places = places_for_one_call(ids, tables) if may_serve else None
+    places = places_for_one_call(ids, tables) if may_be_rows(sparse) else None
     if places is None:
         rows = [functional.embedding(ids[..., t], table, sparse=sparse) for t, table in enumerate(tables)]
         return torch.cat(rows, dim=-1)
@@ -67,7 +66,7 @@ def look_up_each(ids: Tensor, tables: Sequence[Tensor], *, sparse: bool = False)
 def look_up_one(ids: object, table: Tensor) -> Tensor | None:
     """Return ``table[ids]``, of shape (\\*ids.shape, embedding_dim), for an adopted table.
 
-    None where the compiled lookup does not serve, or gains less than its call costs. Not under torch.compile.
+    None where the compiled lookup does not serve, or gains less than its call costs.
     """
     if not isinstance(ids, Tensor) or ids.is_floating_point() or ids.numel() * table.shape[1] < _WORTH_IT:
         return None
@@ -89,11 +88,8 @@ def look_up_one(ids: object, table: Tensor) -> Tensor | None:
 
 
 def places_for_one_call(ids: Tensor, tables: Sequence[Tensor]) -> list[Place] | None:
-    """Return where the tables lie when the compiled lookup serves all of them together, else None.
-
-    Not to be asked under torch.compile, which it could not serve.
-    """
-    if torch._C._are_functorch_transforms_active() or not ids.is_cpu:
+    """Return where the tables lie when the compiled lookup serves all of them together, else None."""
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or not ids.is_cpu:
         return None
     places = []
     with torch._C.DisableTorchFunctionSubclass():

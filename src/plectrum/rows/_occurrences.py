@@ -31,7 +31,7 @@ def look_up_counted(ids: Tensor, tables: Sequence[Parameter], *, sparse: bool = 
     """Return what `look_up_each` returns, and note the lookups in tables whose optimizer counts them."""
     found = look_up_each(ids, tables, sparse=sparse)
     # else each table was looked up, and noted, alone
-    if not torch.compiler.is_compiling() and may_be_rows(sparse) and places_for_one_call(ids, tables):
+    if may_be_rows(sparse) and places_for_one_call(ids, tables):
         for t, table in enumerate(tables):
             note_lookup(found, ids[..., t], table.__dict__["_ledger"], None, table.shape[0])
     return found

@@ -150,13 +150,9 @@ def _catch_up_all(table: RowParameter) -> None:
 
 def have_no_numbers(ids: object) -> bool:
     """Return True for ids that stand for others: under `torch.vmap` and `torch.jit.trace`."""
-    return not torch.compiler.is_compiling() and _stand_for_others(ids)
-
-
-def _stand_for_others(ids: object) -> bool:
-    return isinstance(ids, Tensor) and (
-        torch._C._functorch.is_functorch_wrapped_tensor(ids) or torch._C._get_tracing_state() is not None
-    )
+    if torch.compiler.is_compiling() or not isinstance(ids, Tensor):
+        return False
+    return torch._C._functorch.is_functorch_wrapped_tensor(ids) or torch._C._get_tracing_state() is not None
 
 
 def _bring_up_to_date(value: object) -> None:
@@ -176,10 +172,15 @@ def _embedding(  # noqa: PLR0917
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Tensor:
-    options = (padding_idx, max_norm, norm_type, scale_grad_by_freq)
-    if torch.compiler.is_compiling():
-        return _look_up_by_torch(input, weight, *options, is_rows=may_be_rows(sparse))
-    return _look_up(input, weight, *options, sparse)
+    if have_no_numbers(input):
+        _bring_up_to_date(weight)
+        return functional.embedding(
+            input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
+        )
+    found = _look_up(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+    if isinstance(weight, RowParameter):
+        note_lookup(found, input, weight._ledger, padding_idx, weight.shape[0])
+    return found
 
 
 def _look_up(  # noqa: PLR0917
@@ -191,36 +192,14 @@ def _look_up(  # noqa: PLR0917
     scale_grad_by_freq: bool,
     sparse: bool,
 ) -> Tensor:
-    """Return what `functional.embedding` would; not to be asked under torch.compile."""
-    options = (padding_idx, max_norm, norm_type, scale_grad_by_freq)
-    if _stand_for_others(ids):
-        _bring_up_to_date(weight)
-        return functional.embedding(ids, weight, *options, sparse)
-    if not isinstance(weight, RowParameter):
-        return _look_up_by_torch(ids, weight, *options, is_rows=may_be_rows(sparse))
-    found, is_rows = None, may_be_rows(sparse)
-    if is_rows and padding_idx is None and max_norm is None and not scale_grad_by_freq:
-        found = look_up_one(ids, weight)
-    if found is None:
-        found = _look_up_by_torch(ids, weight, *options, is_rows=is_rows)
-    if weight._ledger.occurred is not None:
-        note_lookup(found, ids, weight._ledger, padding_idx, weight.shape[0])
-    return found
-
-
-def _look_up_by_torch(  # noqa: PLR0917
-    ids: Tensor,
-    weight: Tensor,
-    padding_idx: int | None,
-    max_norm: float | None,
-    norm_type: float,
-    scale_grad_by_freq: bool,
-    *,
-    is_rows: bool,
-) -> Tensor:
-    _bring_ids_up_to_date(weight, ids)
-    if is_rows and padding_idx is None and max_norm is None and not scale_grad_by_freq:
+    is_rows = may_be_rows(sparse)
+    if padding_idx is None and max_norm is None and not scale_grad_by_freq and is_rows:
+        found = look_up_one(ids, weight) if isinstance(weight, RowParameter) else None
+        if found is not None:
+            return found
+        _bring_ids_up_to_date(weight, ids)
         return torch.embedding(weight, ids, -1, False, True)  # as torch's function calls it
+    _bring_ids_up_to_date(weight, ids)
     if not is_rows:
         return functional.embedding(ids, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq)
     if scale_grad_by_freq:  # torch has no gradient of rows for it
@@ -290,7 +269,7 @@ def look_up_rows(ids: Any, weight: Tensor, *options: Any) -> Tensor:
     if not _is_plain(ids, weight):
         return functional.embedding(ids, weight, *options)
     with torch._C.DisableTorchFunctionSubclass():
-        return _look_up(ids, weight, *options)
+        return _embedding(ids, weight, *options)
 
 
 def pool_rows(ids: Any, weight: Tensor, *options: Any) -> Tensor:

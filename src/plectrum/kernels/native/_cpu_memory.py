@@ -37,7 +37,6 @@ def _define_pointer_to(element: Any) -> Any:
 
 float32_at = _define_pointer_to(types.float32)
 float64_at = _define_pointer_to(types.float64)
-uint8_at = _define_pointer_to(types.uint8)
 int16_at = _define_pointer_to(types.int16)
 uint16_at = _define_pointer_to(types.uint16)
 int32_at = _define_pointer_to(types.int32)

@@ -49,7 +49,7 @@ _AHEAD = 16  # rows ahead for which memory is asked
 _BLOCK, _BLOCK_BYTES = 256, 2**16  # at most: rows that are found before one is stepped on, and their sums
 _MARKS = 8  # at least, for each id, to note whether its row occurs once
 _FIRST_BITS = np.int64(0x5555555555555555)
-_FOLD = 8  # words of marks that fold into one: two neighbours, of each quarter
+_FOLD = 4  # words of marks that fold into one
 _BITS, _MOST_PASSES = 11, 3  # of the row sorted by in one pass; 31 bits need three
 _POSITION = 0xFFFFFFFF
 _SPREAD = 0x9E3779B1  # 2**32 over the golden ratio: bits of a product from the 32nd on depend on all below
@@ -58,7 +58,7 @@ _SPREAD = 0x9E3779B1  # 2**32 over the golden ratio: bits of a product from the 
 @inlined
 def n_marks_for(n_ids):
     """Return for how many rows `note_rows` notes whether they have occurred: a power of two."""
-    n = 32 * _FOLD
+    n = 32 * _FOLD  # one folded word
     while n < _MARKS * n_ids:
         n *= 2
     return n
@@ -104,26 +104,26 @@ def merge_marks(marks_at, n_bytes, n_parts, first, end):
 
 
 @inlined
-def fold_marks(marks_at, n_bytes, n_parts, n_folded, first, end, folded):
-    """Merge what has been noted of each part of a batch; write which rows occur again to words [first, end).
+def merge_and_fold(marks_at, n_bytes, n_parts, n_folded, first, end, folded):
+    """Merge what has been noted of each part of a batch, and fold it into words [first, end) of `folded`.
 
-    A bit each, for four times as many rows as two bits of the marks are: while rows are stepped on, caches
-    keep what is so small. A few rows more count as ones that occur again.
+    While rows are stepped on, caches keep what is so small. More rows share their two bits, and count as ones
+    that occur again.
     """
     for f in range(first, end):
         folded[f] = 0
-    for quarter in range(4):
-        start = quarter * 2 * n_folded
-        merge_marks(marks_at, n_bytes, n_parts, start + 2 * first, start + 2 * end)
+    for part in range(_FOLD):
+        start = part * n_folded
+        merge_marks(marks_at, n_bytes, n_parts, start + first, start + end)
         marks = int64_at(marks_at + 8 * start)
         for f in range(first, end):
-            folded[f] |= marks[2 * f] >> 1 & _FIRST_BITS | (marks[2 * f + 1] >> 1 & _FIRST_BITS) << 1
+            folded[f] |= marks[f]
 
 
 @inlined
-def occurs_again(folded, n_folded, row):
-    """Return 1 for a row that may occur again, 0 for one that does not; see `fold_marks`."""
-    return folded[row >> 6 & (n_folded - 1)] >> ((row & 31) << 1 | row >> 5 & 1) & 1
+def may_occur_again(folded, n_folded, row):
+    """Return 0 for a row that occurs once, 1 for any other, and for one that shares its bits."""
+    return folded[row >> 5 & (n_folded - 1)] >> ((row & 31) << 1) >> 1 & 1
 
 
 @inlined
@@ -229,21 +229,21 @@ def is_read_as_it_is(job, like, numbers):
 
 
 @inlined
-def list_alone(job, first, end, folded, left, listed):
+def list_alone(job, first, end, folded, left, room):
     """List the rows of ids [first, end) that occur once, and where their gradients stand; leave the rest.
 
     Returns how many are listed and how many left.
     """
-    rows, gradients, _ = listed
+    rows, gradients, _ = room
     ids, stride, values, value_stride = int64_at(job[IDS]), job[ID_STRIDE], job[VALUES], job[VALUE_STRIDE]
     n_folded = n_marks_for(job[N_IDS]) // (32 * _FOLD)
     n = n_left = 0
     for i in range(first, end):  # short, for memory waits for it: positions now, addresses below
         row = ids[i * stride]
-        is_again = occurs_again(folded, n_folded, row)
+        is_left = may_occur_again(folded, n_folded, row)
         rows[n], gradients[n], left[n_left] = row, i, row << 32 | i  # written anyway, as in `take_left`
-        n += 1 - is_again
-        n_left += is_again
+        n += 1 - is_left
+        n_left += is_left
     if job[BAG_OF]:
         bag_of = int64_at(job[BAG_OF])
         for k in range(n):
@@ -254,12 +254,12 @@ def list_alone(job, first, end, folded, left, listed):
 
 
 @inlined
-def list_sums(job, dim, keys, i, n_keys, n_rows, like, numbers, listed):
+def list_sums(job, dim, keys, i, n_keys, n_rows, like, numbers, room):
     """List the next `n_rows` rows at most, and where each one's gradient stands; sum it in `sums` if need be.
 
     Returns how many rows there are, and the first key that is left.
     """
-    rows, gradients, sums = listed
+    rows, gradients, sums = room
     gradient = (job[VALUES], job[VALUE_STRIDE], job[BAG_OF], job[SCALE], numbers[SIGN])
     value_bytes, sum_bytes = dim * like.itemsize, dim * numbers.itemsize
     as_it_is = is_read_as_it_is(job, like, numbers)
@@ -283,35 +283,38 @@ def list_sums(job, dim, keys, i, n_keys, n_rows, like, numbers, listed):
 
 
 @inlined
-def ask_for_first(states_of, job, dim, listed, n, like, numbers):
-    """Ask for the first of n rows, their states and gradients."""
+def ask_for_first(states_of, job, dim, a_list, n, like, numbers):
+    """Ask for the first of the n rows of a list, their states and gradients."""
+    rows, gradients, _ = a_list
     row_bytes, (first, second), are_many = dim * like.itemsize, states_of(dim, numbers), job[ARE_MANY] != 0
     for k in range(min(n, _AHEAD)):
-        row = listed[0][k]
+        row = rows[k]
         prefetch_row(job[TABLE] + row * row_bytes, row_bytes, are_many)
         prefetch_row(job[STATE1] + row * first, first, are_many)
         prefetch_row(job[STATE2] + row * second, second, are_many)
-        prefetch_row(listed[1][k], dim * numbers.itemsize, NO)
+        prefetch_row(gradients[k], dim * numbers.itemsize, NO)
 
 
 @inlined
-def let_follow(listed, n, following, n_following):
-    """Write behind n rows those to be asked for meanwhile: the first that follow, or else the last again."""
-    rows, gradients, _ = listed
-    next_rows, next_gradients, _ = following
+def let_follow(a_list, n, following, n_following):
+    """Write behind the n rows of a list those to be asked for meanwhile: the first of the list that follows.
+
+    Where none follows, its own last row, which asks for nothing more.
+    """
+    rows, gradients, _ = a_list
+    next_rows, next_gradients, _ = following if n_following > 0 else a_list
     for k in range(_AHEAD):
-        last = min(k, n_following - 1)
-        rows[n + k] = next_rows[last] if n_following > 0 else rows[n - 1]
-        gradients[n + k] = next_gradients[last] if n_following > 0 else gradients[n - 1]
+        which = min(k, n_following - 1) if n_following > 0 else n - 1
+        rows[n + k], gradients[n + k] = next_rows[which], next_gradients[which]
 
 
 @inlined
-def step_rows(step, states_of, job, dim, listed, n, like, numbers):
-    """Step on n rows by their gradients; nothing here depends on what the rows are, so that reads overlap.
+def step_rows(step, states_of, job, dim, a_list, n, like, numbers):
+    """Step on the n rows of a list; nothing here depends on what the rows are, so that reads overlap.
 
     Each step asks for a row ahead, number by number as it goes: a few lines at a time are waited for less.
     """
-    rows, gradients, _ = listed
+    rows, gradients, _ = a_list
     row_bytes, hp, are_many = dim * like.itemsize, spread_out(numbers), job[ARE_MANY] != 0
     table, state1, state2, chance = job[TABLE], job[STATE1], job[STATE2], job[CHANCE]
     first, second = states_of(dim, numbers)
@@ -331,7 +334,7 @@ def step_rows(step, states_of, job, dim, listed, n, like, numbers):
 _NOTE, _MERGE, _STEP, _STEP_ON_LEFT, _OVER = range(5)
 # arguments of a body of `update_tables`
 TURN, SEAT, BAD, JOBS, N_JOBS, N_PARTS, NUMBERS, FLAGS = range(8)
-N_MOST, N_EACH, DESKS, DESK_BYTES, MARKS, FOLDED, LEFT = range(8, 15)
+N_MOST, N_EACH, DESKS, DESK_BYTES, LIST_BYTES, MARKS, FOLDED, LEFT = range(8, 16)
 
 
 class Layout(NamedTuple):
@@ -357,11 +360,11 @@ def lay_out(
     are_shared = n_parts > 1
     n_tables = n_jobs if are_shared else n_threads  # that are worked on at once
     marks = n_threads * desk_bytes
-    n_bytes = n_marks_for.py_func(n_most) // 4
-    folded = marks + n_tables * n_parts * n_bytes
-    left = folded + _whole_lines(n_tables * n_bytes // _FOLD)
+    mark_bytes = n_marks_for.py_func(n_most) // 4
+    folded = marks + n_tables * n_parts * mark_bytes
+    left = folded + _whole_lines(n_tables * mark_bytes // _FOLD)
     n_flags = n_jobs * (_STEP * n_parts + -(-n_most // n_each)) if are_shared else 0
-    sizes = (n_most, n_each, 0, desk_bytes, marks, folded, left)
+    sizes = (n_most, n_each, 0, desk_bytes, list_bytes, marks, folded, left)
     return Layout(left + 8 * n_tables * n_most * are_shared, n_flags, sizes)
 
 
@@ -370,17 +373,16 @@ def _whole_lines(n_bytes: int) -> int:
 
 
 @inlined
-def desk_at(at, n_most, n_bytes):
-    """Return what a thread works with: keys, spare, counts, and two lists, each of rows, gradients, sums."""
+def desk_at(at, n_most, list_bytes):
+    """Return what a thread works with: keys, spare, counts, and two lists."""
     spare, counts = at + 8 * n_most, at + 2 * 8 * n_most
-    first = counts + 8 * (_MOST_PASSES << _BITS)
-    second = first + (at + n_bytes - first) // 2 // 8 * 8
-    return int64_at(at), int64_at(spare), int64_at(counts), list_at(first), list_at(second)
+    lists = counts + 8 * (_MOST_PASSES << _BITS)
+    return int64_at(at), int64_at(spare), int64_at(counts), list_at(lists), list_at(lists + list_bytes)
 
 
 @inlined
 def list_at(at):
-    """Return room for rows, where their gradients stand, and the sums of some."""
+    """Return a list: room for rows, for where their gradients stand, and for the sums of some."""
     n_bytes = 8 * (_BLOCK + _AHEAD)
     return int64_at(at), int64_at(at + n_bytes), at + 2 * n_bytes
 
@@ -420,12 +422,12 @@ def look_for_alone(kind, job, k, n_parts, marks_at, folded, like, numbers):
         if as_it_is:
             return note_rows(job, first, end, int64_at(marks_at + k * n_bytes), mask)
         return are_bad(job, first, end)
-    n_words = n_bytes // (8 * _FOLD)
-    first, end = n_words * k // n_parts, n_words * (k + 1) // n_parts
+    n_folded = n_bytes // (8 * _FOLD)
+    first_word, end_word = n_folded * k // n_parts, n_folded * (k + 1) // n_parts
     if as_it_is:
-        fold_marks(marks_at, n_bytes, n_parts, n_words, first, end, folded)
+        merge_and_fold(marks_at, n_bytes, n_parts, n_folded, first_word, end_word, folded)
     else:
-        for f in range(first, end):
+        for f in range(first_word, end_word):
             folded[f] = -1  # all are left, to be summed
     return ZERO
 
@@ -441,14 +443,15 @@ def update_in_turns(step, states_of, n_columns, arguments, like, numbers):
     leaves; all those turns have been taken by then, and whoever takes one leaves its flag, whatever happens.
     No row is stepped on in two turns, and none of a table that has a bad id.
 
-    Rows are listed while memory brings the first of them, and stepped on when the next list is there: so
-    memory is never waited for with nothing asked of it.
+    A list of rows is stepped on when the next is there, whose first rows it asks for: those are on their way
+    while the one after is made. Meanwhile keys, marks and what is left serve the next list, for a list points
+    to sums of its own and to gradients alone; and nobody waits for it, since flags are left when it is made.
     """
     a = int64_at(arguments)
     n_jobs, n_parts, n_most, n_each = a[N_JOBS], a[N_PARTS], a[N_MOST], a[N_EACH]
     are_shared, n_blocks, seat = n_parts > 1, (n_most + n_each - 1) // n_each, take_turn(arguments + 8 * SEAT)
     keys_at = a[DESKS] + seat * a[DESK_BYTES]
-    others, spare, counts, ready, listed = desk_at(keys_at, n_most, a[DESK_BYTES])
+    others, spare, counts, ready, listed = desk_at(keys_at, n_most, a[LIST_BYTES])
     n_ready, job_ready, table_ready = ZERO, int64_at(a[JOBS]), ZERO
     while True:
         kind, table, k = read_turn(take_turn(arguments), n_jobs, n_parts, n_blocks)
@@ -497,10 +500,10 @@ def update_in_turns(step, states_of, n_columns, arguments, like, numbers):
             elif i < n_keys:
                 n, i = list_sums(job, dim, keys, i, n_keys, at_once, like, numbers, listed)
             elif kind < _OVER or n_ready == 0:
-                break
+                break  # else the last list is stepped on here too: a second copy would take long to compile
             if n == 0 and kind < _OVER:
                 continue
-            n_following = n if n_ready > 0 and table == table_ready else ZERO
+            n_following = n if n_ready >= _AHEAD and table == table_ready else ZERO
             if n_following == 0:
                 ask_for_first(states_of, job, dim, listed, n, like, numbers)
             if n_ready > 0:
