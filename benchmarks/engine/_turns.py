@@ -56,6 +56,11 @@ def summary(seconds):
     return {"median_ms": round(middle, 3), "quartiles_ms": [round(low, 3), round(high, 3)], "n": len(seconds)}
 
 
+def verdict(is_met):
+    """Return how a bar is said to have been met or not."""
+    return "met" if is_met else "NOT MET"
+
+
 def report(title, seconds, ratios=(), bars=None):
     """Print medians and ratios; return both. `ratios` are pairs (slower, faster): how many times as fast."""
     found = {name: summary(s) for name, s in seconds.items()}
@@ -67,7 +72,7 @@ def report(title, seconds, ratios=(), bars=None):
         if slow in found and fast in found:
             quotient = found[slow]["median_ms"] / found[fast]["median_ms"]
             bar = (bars or {}).get((slow, fast))
-            note = "" if bar is None else f"   (bar {bar}: {'met' if quotient >= bar else 'NOT MET'})"
+            note = "" if bar is None else f"   (bar {bar}: {verdict(quotient >= bar)})"
             print(f"  {fast} is {quotient:.2f}x as fast as {slow}{note}")
             quotients[f"{fast} over {slow}"] = round(quotient, 3)
     return {"case": title, "times": found, "ratios": quotients}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
+from functools import cache
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -90,18 +92,25 @@ def _any_behind(wanted: Wanted, last: Tensor, now: int) -> bool:
     return bool((last[wanted.reshape(-1).long().clamp(0, len(last) - 1)] < now).any())
 
 
+@cache
+def _kernels() -> ModuleType:
+    """Import the compiled kernels, which takes a while, when they are first called."""
+    from plectrum.kernels.update import _cpu_absence
+
+    return _cpu_absence
+
+
 def _catch_up_adam(  # noqa: PLR0917
     table: Tensor, m: Tensor, v: Tensor, wanted: Wanted, last: Tensor, series: AdamSeries
 ) -> None:
     """Find the rows that are behind and move them, in one call: every thread those of its part."""
-    from plectrum.kernels.update import _cpu_absence as kernels
-
+    kernels = _kernels()
     n_rows, dim = table.shape
     if isinstance(wanted, range):
         ids, where = None, (0, 0, wanted.start, len(wanted))
     else:
         ids = wanted.reshape(-1).long()
-        where = (ids.data_ptr(), ids.stride(0), 0, len(ids))
+        where = (ids.data_ptr(), ids.stride(0), 0, ids.shape[0])
     n_wanted = where[-1]
     n_threads = torch.get_num_threads() if n_wanted * dim >= ALONE_BELOW else 1
     n_parts = 1 << (n_threads - 1).bit_length()  # a power of two

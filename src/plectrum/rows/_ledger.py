@@ -215,10 +215,11 @@ class Ledger:
         return self.series.now if self.series is not None else 0
 
     def _last_of(self, table: Tensor) -> Tensor:
-        if self.last is not None and len(self.last) < table.shape[0]:
-            self._grow(table.shape[0] - len(self.last))
+        n_rows = table.shape[0]
+        if self.last is not None and self.last.shape[0] < n_rows:
+            self._grow(n_rows - self.last.shape[0])
         last = self.last
-        if last is None or len(last) != table.shape[0] or last.device != table.device:
+        if last is None or last.shape[0] != n_rows or last.device != table.device:
             raise OptimizerError(
                 "A table that a plectrum optimizer trains must keep its shape and device; got "
                 f"shape {tuple(table.shape)} on {table.device}, of which the optimizer knows "
