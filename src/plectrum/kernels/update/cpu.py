@@ -112,8 +112,8 @@ def merge_and_fold(marks_at, n_bytes, n_parts, n_folded, first, end, folded):
     """
     for f in range(first, end):
         folded[f] = 0
-    for part in range(_FOLD):
-        start = part * n_folded
+    for layer in range(_FOLD):
+        start = layer * n_folded
         merge_marks(marks_at, n_bytes, n_parts, start + first, start + end)
         marks = int64_at(marks_at + 8 * start)
         for f in range(first, end):
