@@ -74,6 +74,17 @@ def test_importing_plectrum_loads_numpy_and_nothing_heavier():
     assert done.stdout.strip() == ""
 
 
+def test_training_a_table_does_not_load_the_compiler_of_torch():
+    code = (
+        "import sys, torch, plectrum.nn, plectrum.optim;"
+        "table = plectrum.nn.Embedding(2000, 4); optimizer = plectrum.optim.AdamW(table);"
+        "table(torch.tensor([3, 5])).sum().backward(); optimizer.step(); optimizer.zero_grad();"
+        "print(table.weight.shape, 'torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "torch.Size([2000, 4]) False"
+
+
 def test_every_public_name_can_be_loaded():
     import plectrum
 

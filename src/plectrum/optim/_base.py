@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -39,6 +40,8 @@ Table = tuple[Parameter, Ledger]
 ABSENT_ROWS = ("exact", "frozen")
 MEMORY = 2**16  # steps that a clock remembers, some hundred bytes each, before all rows are caught up
 DENSE_BELOW = 4096  # numbers in a table; below it a dense step costs less than finding the rows
+# as torch does it, without what imports torch.compile first: that takes longer than all else of a first step
+_add_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
 
 
 class RowOptimizer(torch.optim.Optimizer):
@@ -87,7 +90,7 @@ class RowOptimizer(torch.optim.Optimizer):
     def add_param_group(self, param_group: Group) -> None:
         """Add a group as torch does; its ``"params"`` may be a module too."""
         group = {**param_group, "params": self._parameters_of(param_group["params"])}
-        super().add_param_group(group)
+        _add_group(self, group)
         group = self.param_groups[-1]
         self._check_group(group)
         for p in group["params"]:

@@ -1,3 +1,4 @@
+import gc
 import os
 import subprocess
 import sys
@@ -52,6 +53,31 @@ def test_a_damaged_cache_is_compiled_again(tmp_path):
     for path in (tmp_path / "__pycache__").glob("*.nbc"):
         path.write_bytes(b"not machine code")
     assert run_program(tmp_path).stdout == "3.0\n"
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_no_garbage_is_collected_while_compiling_and_afterwards_as_before(monkeypatch, is_enabled):
+    from plectrum.kernels.native import _cpu_compile
+
+    seen = []
+
+    class Recorder:
+        address = 3
+
+        def __init__(self, *_, **__):
+            pass
+
+        def compile(self):
+            seen.append(gc.isenabled())
+
+    monkeypatch.setattr(_cpu_compile, "CFunc", Recorder)
+    try:
+        (gc.enable if is_enabled else gc.disable)()
+        assert _cpu_compile.compiled_body(lambda _: None).address == 3
+        assert seen == [False]
+        assert gc.isenabled() == is_enabled
+    finally:
+        gc.enable()
 
 
 def test_pointers_copies_and_turns_reach_the_memory_they_name():

@@ -1,5 +1,6 @@
 """How plectrum compiles its CPU kernels: machine code kept in a cache, and a word about the one long wait."""
 
+import gc
 import hashlib
 import sys
 import warnings
@@ -124,6 +125,18 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
 
 @contextmanager
+def _uncollected() -> Iterator[None]:
+    """Let Python not look for garbage: it would go a thousand times through all that Numba keeps."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@contextmanager
 def _unoptimised() -> Iterator[None]:
     """Let Numba hand LLVM's language on as it writes it."""
     with global_compiler_lock:
@@ -221,6 +234,7 @@ class compiled_body:  # noqa: N801 (a decorator)
         signature = ((numba.types.int64,), numba.types.void)
         code: Any = CFunc(self.function, signature, locals={}, options={"nopython": True, "nogil": True})
         code._cache = _cache_of(self.function)
-        code.compile()
+        with _uncollected():
+            code.compile()
         self._code = code  # the machine code lives as long as this
         return int(code.address)
