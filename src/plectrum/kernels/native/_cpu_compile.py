@@ -15,8 +15,12 @@ import numpy as np
 from numba import _dynfunc  # type: ignore[attr-defined]
 from numba.core.caching import FunctionCache
 from numba.core.ccallback import CFunc
+from numba.core.compiler import Compiler, DefaultPassBuilder
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.compiler_machinery import PassManager
 from numba.core.dispatcher import _FunctionCompiler  # type: ignore[attr-defined]
+from numba.core.typed_passes import InlineOverloads, NopythonRewrites
+from numba.core.untyped_passes import InlineClosureLikes, InlineInlinables
 
 _SOURCES = Path(__file__).parents[1]
 _config: Any = numba.config
@@ -124,6 +128,18 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
     return decorate
 
 
+class _Pipeline(Compiler):
+    """The passes of Numba, but not those that look for what no kernel has: closures, sums of whole arrays."""
+
+    left_out = (InlineClosureLikes, InlineInlinables, InlineOverloads, NopythonRewrites)
+
+    def define_pipelines(self) -> list[PassManager]:
+        usual, pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state), PassManager("kernels")
+        pipeline.passes.extend(step for step in usual.passes if step[0] not in self.left_out)
+        pipeline.finalize()
+        return [pipeline]
+
+
 @contextmanager
 def _uncollected() -> Iterator[None]:
     """Let Python not look for garbage: it would go a thousand times through all that Numba keeps."""
@@ -181,7 +197,7 @@ def _part(**options: Any) -> Callable[[Callable[..., Any]], Any]:
         part: Any = numba.njit(**_PART, **options)(function)
         plain = part._compiler
         part._compiler = _PartCompiler(
-            function, plain.targetdescr, plain.targetoptions, plain.locals, plain.pipeline_class
+            function, plain.targetdescr, plain.targetoptions, plain.locals, _Pipeline
         )
         return part
 
@@ -232,7 +248,8 @@ class compiled_body:  # noqa: N801 (a decorator)
     def address(self) -> int:
         """Where the machine code begins."""
         signature = ((numba.types.int64,), numba.types.void)
-        code: Any = CFunc(self.function, signature, locals={}, options={"nopython": True, "nogil": True})
+        options = {"nopython": True, "nogil": True}
+        code: Any = CFunc(self.function, signature, locals={}, options=options, pipeline_class=_Pipeline)
         code._cache = _cache_of(self.function)
         with _uncollected():
             code.compile()
