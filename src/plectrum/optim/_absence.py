@@ -16,7 +16,7 @@ from plectrum.kernels._desks import put_back, take_desk
 from plectrum.kernels._team import Body, run_in_team
 from plectrum.kernels.dispatch import known_columns
 from plectrum.kernels.update import torch_ops
-from plectrum.kernels.update._series import AdamSeries, LinearSeries
+from plectrum.kernels.update._series import AdamSeries, LinearSeries, StepNumbers
 from plectrum.rows import Ledger
 from plectrum.rows._behind import Wanted, is_compiled, name_of, take_rows_behind
 
@@ -47,20 +47,31 @@ ABSENCE: dict[str, Callable[[Group], str | None]] = {
 }
 
 
-def new_series(name: str | None, dtype: torch.dtype, start: int) -> AdamSeries | LinearSeries | None:
-    """Return a clock for tables of this dtype that have taken `start` steps."""
+def new_series(name: str | None, table: Tensor, start: int) -> AdamSeries | LinearSeries | None:
+    """Return a clock for tables like this one that have taken `start` steps."""
     if name is None:
         return None
-    kind = np.float64 if dtype == torch.float64 else np.float32
-    return AdamSeries(kind, start) if name == "adam" else LinearSeries(kind, start)
+    kind = np.float64 if table.dtype == torch.float64 else np.float32
+    if name != "adam":
+        return LinearSeries(kind, start)
+    series = AdamSeries(kind, start)
+    if is_compiled(table):
+        series.add_step = _add_step
+    return series
 
 
-def use_compiled_sums(series: AdamSeries) -> None:
-    """Let a clock count with the compiled kernel."""
-    if series.add_step is None:
-        from plectrum.kernels.update import _cpu_absence
-
-        series.add_step = _cpu_absence.advance_adam
+def _add_step(series: AdamSeries, step: StepNumbers) -> None:
+    """Add one step to the running sums of a clock by the compiled kernel."""
+    kernels, numbers = _kernels(), array("d", step)
+    arguments = array(
+        "q",
+        (
+            *(numbers.buffer_info()[0], series.now - series.start, series.first_open),
+            *(len(series.closed), *series.addresses()),
+        ),
+    )
+    run_in_team(kernels.advance_adam, arguments, 1)
+    series.first_open = arguments[kernels.OPEN]
 
 
 def catch_up(ledger: Ledger, table: Tensor, wanted: Wanted, last: Tensor) -> None:
@@ -109,7 +120,7 @@ def _catch_up_adam(  # noqa: PLR0917
     if isinstance(wanted, range):
         ids, where = None, (0, 0, wanted.start, len(wanted))
     else:
-        ids = wanted.reshape(-1).long()
+        ids = wanted if wanted.dim() == 1 and wanted.dtype == torch.int64 else wanted.reshape(-1).long()
         where = (ids.data_ptr(), ids.stride(0), 0, ids.shape[0])
     n_wanted = where[-1]
     n_threads = torch.get_num_threads() if n_wanted * dim >= ALONE_BELOW else 1

@@ -125,7 +125,7 @@ class RowOptimizer(torch.optim.Optimizer):
 
     def _clock_for(self, p: Parameter, group: Group, start: int) -> Series | None:
         """Return a clock that stands at step `start`: that of tables that step with this one, if any."""
-        series: Series | None = new_series(self._absence_of(group), p.dtype, start)
+        series: Series | None = new_series(self._absence_of(group), p, start)
         if series is not None and files_of(p) is None:
             for other in self._tables.values():
                 if other.series is not None and self._may_share(other, series, group):
@@ -347,11 +347,15 @@ class RowOptimizer(torch.optim.Optimizer):
 
     def _start_again(self, tables: Sequence[Table]) -> None:
         """Part the clocks of tables that sit this step out from those that go on; forget what is too long."""
-        clocks = {id(ledger.series): ledger.series for _, ledger in tables if ledger.series is not None}
-        for clock in clocks.values():
-            if clock.now - clock.start >= MEMORY:
+        for _, ledger in tables:
+            clock = ledger.series
+            if clock is not None and clock.now - clock.start >= MEMORY:
                 self._forget(clock)
-            stepping = {id(ledger) for _, ledger in tables}
+        if len(tables) == len(self._tables):
+            return
+        clocks = {id(ledger.series): ledger.series for _, ledger in tables if ledger.series is not None}
+        stepping = {id(ledger) for _, ledger in tables}
+        for clock in clocks.values():
             resting = [
                 ledger
                 for ledger in self._tables.values()

@@ -129,25 +129,26 @@ class Ledger:
         self.check(table)
         if not self.is_behind or not ids.numel() or self._has_just_seen(ids):
             return
+        now = self._now
         self._catch_up(self, table, ids, self._last_of(table))
-        self._seen = None if ids.is_inference() else (ids, ids._version, self._now)
+        self._seen = None if ids.is_inference() else (ids, ids._version, now)
 
     def _has_just_seen(self, ids: Tensor) -> bool:
         """True for the very ids of the last lookup, unchanged, while the clock stood still.
 
         So an update, whose ids are those of the forward before it, asks about none of them again.
         """
-        if self._seen is None or ids.is_inference():
+        if self._seen is None or self._seen[2] != self._now:
             return False
-        seen, version, now = self._seen
-        return (
-            now == self._now
-            and version == ids._version
+        seen, version, _ = self._seen
+        is_same = seen is ids or (
+            not ids.is_inference()
             and seen.data_ptr() == ids.data_ptr()
             and seen.shape == ids.shape
             and seen.stride() == ids.stride()
             and seen.dtype == ids.dtype
         )
+        return is_same and version == ids._version
 
     def catch_up_all(self, table: Tensor) -> None:
         """Bring every row to the present step. Cost: nothing where all are; else like one dense step."""

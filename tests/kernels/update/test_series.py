@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
+import torch
 
 from plectrum.kernels.update import reference
 from plectrum.kernels.update._series import N_TERMS, AdamSeries, LinearSeries
 from plectrum.kernels.update._step import Step
+from plectrum.optim._absence import new_series
 
 
 def adam_steps(n_steps, betas, *, cycle=False):
@@ -87,7 +89,23 @@ def test_kernels_are_told_where_the_numbers_stand_now():
             clock.log_decay,
             clock.log1,
             clock.log2,
+            clock.ratio,
         )
         assert clock.addresses() == tuple(numbers.ctypes.data for numbers in named)
     series.restart()
     assert series.addresses()[0] == series.history.ctypes.data
+
+
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.0, 0.999)])
+def test_the_compiled_sums_are_those_of_numpy(betas):
+    plain, compiled = AdamSeries(np.float64, 3), new_series("adam", torch.zeros(2, 3, dtype=torch.float64), 3)
+    for step in adam_steps(1500, betas, cycle=True):
+        plain.advance(step)
+        compiled.advance(step)
+    assert compiled.add_step is not None
+    assert (compiled.now, compiled.first_open) == (plain.now, plain.first_open)
+    assert plain.first_open > 0
+    n = plain.now - plain.start
+    for name in ("moments", "middle", "ratio", "closed", "log_decay", "log1", "log2", "history"):
+        found, expected = getattr(compiled, name)[..., : n + 1], getattr(plain, name)[..., : n + 1]
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-16, err_msg=name)

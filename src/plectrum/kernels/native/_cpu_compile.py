@@ -32,7 +32,7 @@ _PART: dict[str, Any] = {"error_model": "numpy", "no_cpython_wrapper": True, "no
 def _digest_of_sources() -> str:
     """Return a hash of all kernels' sources: Numba itself looks only at the file of the function."""
     digest = hashlib.sha256()
-    for path in sorted([*_SOURCES.glob("*/cpu.py"), *_SOURCES.glob("*/_cpu_*.py")]):
+    for path in sorted(_SOURCES.glob("*/*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

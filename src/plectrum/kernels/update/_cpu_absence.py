@@ -9,7 +9,7 @@ from functools import cache
 import numba
 import numpy as np
 
-from plectrum.kernels.native._cpu_compile import YES, ZERO, called, compiled, compiled_body, inlined
+from plectrum.kernels.native._cpu_compile import YES, ZERO, called, compiled_body, inlined
 from plectrum.kernels.native._cpu_lanes import (
     POINTERS,
     WIDTH,
@@ -29,10 +29,10 @@ from plectrum.kernels.native._cpu_memory import (
     take_turn,
 )
 from plectrum.kernels.update._cpu_behind import NEVER_BEHIND, find_all_behind, find_behind
+from plectrum.kernels.update._series import N_TERMS, OVER
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
 _FEW = np.int64(8)  # rows; what is asked for while as many are moved
-N_TERMS = 6
 TOLERANCE_32, TOLERANCE_64 = 1e-7, 1e-11  # as `torch_ops.TOLERANCE`
 # columns of `sums`, one row per last step: M_0 .. M_5 and then
 DECAY, SHRINK1, SHRINK2, MIDDLE, LEAST = 6, 7, 8, 9, 10
@@ -124,7 +124,8 @@ def catch_up_adam_row(at, dim, s, is_new, now, like, numbers, known, past, key):
 # arguments of a body of `catch_up_adam`
 TURN, SEAT, N_PARTS, IDS, ID_STRIDE, FIRST, N_WANTED, LAST, N_ROWS = range(9)  # IDS 0: the rows from FIRST on
 TABLE, MEAN, SQUARE, DIM, START, NOW, CHANCE, DESKS, DESK_BYTES = range(9, 18)
-SUMS, KNOWN, N_KEPT, HISTORY, MOMENTS, MIDDLES, CLOSED, LOG_DECAY, LOG1, LOG2, N_MOST = range(18, 29)
+SUMS, KNOWN, N_KEPT, HISTORY, MOMENTS, MIDDLES, CLOSED, LOG_DECAY, LOG1, LOG2, RATIO = range(18, 29)
+N_MOST = 29
 
 
 def desk_bytes(n_most: int) -> int:
@@ -238,16 +239,34 @@ def catch_up_adam(dtype: str, n_columns: int) -> compiled_body:
     return compiled_body(body)
 
 
-@compiled()
-def advance_adam(t, lo, beta1_over_root2, root2, c2, weight, f, middle, moments, ratio, closed, log2):
-    """Add one step to the running sums of every last step in [lo, t]; see `AdamSeries.advance`."""
-    for s in range(lo, t + 1):
-        shrink2 = math.exp(0.5 * (log2[t] - log2[s])) * root2
-        ratio[s] *= beta1_over_root2
-        a = weight * ratio[s]
-        away = c2 / shrink2 / middle[s] - 1
+# arguments of `advance_adam`; from `CLOCK` on they stand as those of `catch_up_adam` from `N_KEPT` on
+NUMBERS, POSITION, OPEN, CLOCK = range(4)
+
+
+@compiled_body
+def advance_adam(arguments):
+    """Add one step to the running sums of a clock, as `AdamSeries` does without; `OPEN` is moved on."""
+    a, c = int64_at(arguments), int64_at(arguments + 8 * (CLOCK - N_KEPT))
+    t, n_kept, numbers = a[POSITION], c[N_KEPT], float64_at(a[NUMBERS])
+    rate, correction2, f, beta1, root2 = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+    history, moments, middle = float64_at(c[HISTORY]), float64_at(c[MOMENTS]), float64_at(c[MIDDLES])
+    log_decay, log1, log2 = float64_at(c[LOG_DECAY]), float64_at(c[LOG1]), float64_at(c[LOG2])
+    closed, ratio = int64_at(c[CLOSED]), float64_at(c[RATIO])
+    middle[t], ratio[t] = numbers[6], 1.0
+    for j in range(N_TERMS + 1):
+        moments[j * n_kept + t] = 0.0
+    for s in range(a[OPEN], t + 1):
+        ratio[s] *= beta1 / root2
+        term = rate * correction2 * ratio[s]
+        away = correction2 / (math.exp(0.5 * (log2[t] - log2[s])) * root2) / middle[s] - 1
         for j in range(N_TERMS + 1):
-            moments[j, s] = moments[j, s] * f + a
-            a *= away
+            moments[j * n_kept + s] = moments[j * n_kept + s] * f + term
+            term *= away
         closed[s] = t + 1
     closed[t + 1] = t + 1
+    log_decay[t + 1] = log_decay[t] + numbers[7]
+    log1[t + 1], log2[t + 1] = log1[t] + numbers[8], log2[t] + numbers[9]
+    for j in range(6):
+        history[j * n_kept + t + 1] = numbers[j]
+    while a[OPEN] <= t and ratio[a[OPEN]] < OVER:
+        a[OPEN] += 1

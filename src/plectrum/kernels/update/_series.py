@@ -21,7 +21,9 @@ few rows concerned are replayed (`needs_replay`).
 Momentum SGD is linear in (w, b): a product of 2 x 2 matrices does the same.
 """
 
+import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -32,8 +34,24 @@ from plectrum.kernels.update._step import Step
 Numbers = NDArray[np.float64]
 
 N_TERMS = 6  # M_0 .. M_5; M_6 bounds the rest (it is positive, the power being even)
-_OVER = 1e-19  # a_k has no weight left: below the rounding of float64, ten steps' worth
+OVER = 1e-19  # a_k has no weight left: below the rounding of float64, ten steps' worth
 _LOG_OF_ZERO = -700.0
+# what running sums need of a step: for a replay lr/c1, c2, f, beta1, sqrt(beta2) and eps; the x about which
+# an absence that begins before it is expanded; the logarithms of f and of both betas
+StepNumbers = tuple[float, float, float, float, float, float, float, float, float, float]
+
+
+@lru_cache(64)
+def _shrinking(beta1: float, beta2: float, dtype: np.dtype) -> tuple[float, float, float, float, float]:
+    """Return beta1 and sqrt(beta2) as rounded by the dtype, the logarithms of beta1 and beta2, and an age.
+
+    That age, in steps, is where an absence has half its weight behind it.
+    """
+    rounded = dtype.type
+    shrink1 = 1 - float(rounded(1 - beta1))
+    root2 = math.sqrt(float(rounded(beta2)))
+    log1 = math.log(shrink1) if shrink1 > 0 else _LOG_OF_ZERO
+    return shrink1, root2, log1, 2 * math.log(root2), min(1 / (1 - beta1 / root2), 50.0)
 
 
 class AdamAbsence(NamedTuple):
@@ -62,19 +80,21 @@ class AdamSeries:
     ----------
     add_step : callable or None
         A compiled stand-in for `_add_step`.
+    first_open : int
+        Steps from here on still gather weight; counted from `start`, as all positions are.
     """
 
-    add_step: Callable[..., None] | None = None
+    add_step: Callable[["AdamSeries", StepNumbers], None] | None = None
 
     def __init__(self, dtype: np.dtype | type, start: int = 0) -> None:
         self.dtype = np.dtype(dtype)
         self.start = self.now = start
         self._capacity = 1024
-        self._open = 0  # steps from here on still gather weight; counted from `start`, as all positions are
+        self.first_open = 0
         n = self._capacity
         self.moments = np.zeros((N_TERMS + 1, n))
         self.middle, self.ratio, self.closed = np.ones(n), np.ones(n), np.zeros(n, np.int64)
-        # running sums of logarithms, and what a replay needs: lr/c1, c2, f, beta1, sqrt(beta2), eps
+        # running sums of logarithms, and what a replay needs
         self.log_decay, self.log1, self.log2 = np.zeros(n), np.zeros(n), np.zeros(n)
         self.history = np.zeros((6, n))
         self._addresses: tuple[int, ...] = ()
@@ -101,52 +121,37 @@ class AdamSeries:
         """Take note of one more step."""
         if self.now - self.start + 2 > self._capacity:
             self._grow()
-        rounded = self.dtype.type
-        f = float(rounded(1 - step.lr * step.weight_decay)) if step.rule == "adamw" else 1.0
-        beta1 = 1 - float(rounded(1 - step.beta1))
-        root2 = float(np.sqrt(np.float64(rounded(step.beta2))))
-        t = self.now - self.start  # position of the state before this step
-        self.middle[t] = self._middle(step, root2)
-        self.ratio[t], self.moments[:, t] = 1.0, 0.0
-        weight = step.lr / step.correction1 * step.correction2
-        if self.add_step is None:
-            self._add_step(t, beta1 / root2, root2, step.correction2, weight, f)
-        else:
-            self.add_step(
-                *(t, self._open, beta1 / root2, root2, step.correction2, weight, f, self.middle),
-                *(self.moments, self.ratio, self.closed, self.log2),
-            )
+        (self.add_step or AdamSeries._add_step)(self, self._numbers_of(step))
         self.now += 1
-        self.log_decay[t + 1] = self.log_decay[t] + np.log(f)
-        self.log1[t + 1] = self.log1[t] + (np.log(beta1) if beta1 > 0 else _LOG_OF_ZERO)
-        self.log2[t + 1] = self.log2[t] + 2 * np.log(root2)
-        self.history[:, t + 1] = (
-            step.lr / step.correction1, step.correction2, f, beta1, root2, step.eps,
-        )  # fmt: skip
-        while self._open <= t and self.ratio[self._open] < _OVER:
-            self._open += 1
 
-    def _add_step(  # noqa: PLR0917
-        self, t: int, ratio: float, root2: float, correction2: float, weight: float, f: float
-    ) -> None:
+    def _numbers_of(self, step: Step) -> StepNumbers:
+        beta1, root2, log1, log2, age = _shrinking(step.beta1, step.beta2, self.dtype)
+        f = float(self.dtype.type(1 - step.lr * step.weight_decay)) if step.rule == "adamw" else 1.0
+        middle = math.sqrt(1 - root2 ** (2 * (self.now + age))) / root2**age
+        past = (step.lr / step.correction1, step.correction2, f, beta1, root2, step.eps)
+        return (*past, middle, math.log(f), log1, log2)
+
+    def _add_step(self, numbers: StepNumbers) -> None:
         """Add one step to the running sums of every last step that still gathers weight."""
-        lo, hi = self._open, t + 1
+        rate, correction2, f, beta1, root2, _, middle, log_f, log1, log2 = numbers
+        t = self.now - self.start  # position of the state before this step
+        lo, hi = self.first_open, t + 1
+        self.middle[t], self.ratio[t], self.moments[:, t] = middle, 1.0, 0.0
         shrink2 = np.exp(0.5 * (self.log2[t] - self.log2[lo:hi])) * root2
-        self.ratio[lo:hi] *= ratio
+        self.ratio[lo:hi] *= beta1 / root2
         away = correction2 / shrink2 / self.middle[lo:hi] - 1
-        term = weight * self.ratio[lo:hi]
+        term = rate * correction2 * self.ratio[lo:hi]
         moments = self.moments[:, lo:hi]
         moments *= f
         for j in range(N_TERMS + 1):
             moments[j] += term
             term = term * away
         self.closed[lo : hi + 1] = t + 1
-
-    def _middle(self, step: Step, root2: float) -> float:
-        """Return the x about which the absence that begins before this step is expanded."""
-        age = min(1 / (1 - step.beta1 / root2), 50.0)
-        root = root2**age
-        return float(np.sqrt(1 - root2 ** (2 * (self.now + age))) / root)
+        for sums, more in ((self.log_decay, log_f), (self.log1, log1), (self.log2, log2)):
+            sums[t + 1] = sums[t] + more
+        self.history[:, t + 1] = numbers[: len(self.history)]
+        while self.first_open <= t and self.ratio[self.first_open] < OVER:
+            self.first_open += 1
 
     def _grow(self) -> None:
         self._capacity *= 2
@@ -158,11 +163,11 @@ class AdamSeries:
                 setattr(self, name, new)
 
     def addresses(self) -> tuple[int, ...]:
-        """Return where the numbers begin that compiled kernels read, in their order; asked at every step."""
+        """Return where the numbers begin that compiled kernels use, in their order; asked at every step."""
         if not self._addresses:
             read = (
                 *(self.history, self.moments, self.middle, self.closed),
-                *(self.log_decay, self.log1, self.log2),
+                *(self.log_decay, self.log1, self.log2, self.ratio),
             )
             self._addresses = tuple(numbers.ctypes.data for numbers in read)
         return self._addresses
