@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -13,16 +13,16 @@ import torch
 from torch import Tensor
 
 from plectrum.kernels._desks import put_back, take_desk
-from plectrum.kernels._team import Body, run_in_team
+from plectrum.kernels._team import run_in_team
 from plectrum.kernels.dispatch import known_columns
 from plectrum.kernels.update import torch_ops
-from plectrum.kernels.update._series import AdamSeries, LinearSeries, StepNumbers
+from plectrum.kernels.update._series import AdamSeries, LinearSeries
 from plectrum.rows import Ledger
 from plectrum.rows._behind import Wanted, is_compiled, name_of, take_rows_behind
 
 Group = dict[str, Any]
+Clock = AdamSeries | LinearSeries
 ALONE_BELOW = 2**15  # numbers; a second thread costs more than it saves on fewer
-_TURNS = 4  # of each thread: no more than a quarter of its share is waited for at the end
 
 
 def _of_sgd(group: Group) -> str | None:
@@ -47,53 +47,48 @@ ABSENCE: dict[str, Callable[[Group], str | None]] = {
 }
 
 
-def new_series(name: str | None, table: Tensor, start: int) -> AdamSeries | LinearSeries | None:
+def new_series(name: str | None, table: Tensor, start: int) -> Clock | None:
     """Return a clock for tables like this one that have taken `start` steps."""
     if name is None:
         return None
     kind = np.float64 if table.dtype == torch.float64 else np.float32
-    if name != "adam":
-        return LinearSeries(kind, start)
-    series = AdamSeries(kind, start)
+    series = AdamSeries(kind, start) if name == "adam" else LinearSeries(kind, start)
     if is_compiled(table):
         series.add_step = _add_step
     return series
 
 
-def _add_step(series: AdamSeries, step: StepNumbers) -> None:
+def _add_step(series: Clock, step: tuple[float, ...]) -> None:
     """Add one step to the running sums of a clock by the compiled kernel."""
-    kernels, numbers = _kernels(), array("d", step)
+    kernels, numbers = _kernels(series), array("d", step)
     arguments = array(
         "q",
         (
             *(numbers.buffer_info()[0], series.now - series.start, series.first_open),
-            *(len(series.closed), *series.addresses()),
+            *(series.n_kept, *series.addresses()),
         ),
     )
-    run_in_team(kernels.advance_adam, arguments, 1)
+    run_in_team(kernels.add_step, arguments, 1)
     series.first_open = arguments[kernels.OPEN]
 
 
 def catch_up(ledger: Ledger, table: Tensor, wanted: Wanted, last: Tensor) -> None:
     """Bring the rows wanted to the present: by compiled kernels where they serve, else by torch."""
-    series, state, table = ledger.series, ledger.state, table.data
-    assert series is not None
-    can_move = table.shape[1] > 0
-    if isinstance(series, AdamSeries):
-        can_move = can_move and "exp_avg" in state  # not before the first step
-        if can_move and is_compiled(table) and (isinstance(wanted, range) or wanted.is_cpu):
-            if table.dtype.itemsize > 2 or _any_behind(wanted, last, series.now):
-                _catch_up_adam(table, state["exp_avg"], state["exp_avg_sq"], wanted, last, series)
-            return
+    series, table = ledger.series, table.data
+    assert isinstance(series, AdamSeries | LinearSeries)
+    names = ("exp_avg", "exp_avg_sq") if isinstance(series, AdamSeries) else ("momentum_buffer",)
+    states = [ledger.state.get(name) for name in names]
+    is_plain = isinstance(series, LinearSeries)  # Adam moves no row before the first step
+    can_move = table.shape[1] > 0 and (is_plain or states[0] is not None)
+    if can_move and is_compiled(table) and (isinstance(wanted, range) or wanted.is_cpu):
+        if table.dtype.itemsize > 2 or _any_behind(wanted, last, series.now):
+            _catch_up_compiled(table, states, wanted, last, series)
+        return
     with torch.no_grad():
-        rows, lasts = take_rows_behind(table, wanted, last, series.start, series.now)
-        if not len(rows) or not can_move:
-            return
-        if isinstance(series, AdamSeries):
-            torch_ops.catch_up_adam(table, state["exp_avg"], state["exp_avg_sq"], rows, lasts, series)
-        elif isinstance(series, LinearSeries):
-            sgd = _catch_up_sgd if isinstance(rows, np.ndarray) else torch_ops.catch_up_sgd
-            sgd(table, state.get("momentum_buffer"), rows, lasts, series)
+        rows, lasts = take_rows_behind(wanted, last, series.start, series.now)
+        if len(rows) and can_move:
+            move: Any = torch_ops.catch_up_adam if isinstance(series, AdamSeries) else torch_ops.catch_up_sgd
+            move(table, *states, rows, lasts, series)
 
 
 def _any_behind(wanted: Wanted, last: Tensor, now: int) -> bool:
@@ -103,20 +98,30 @@ def _any_behind(wanted: Wanted, last: Tensor, now: int) -> bool:
     return bool((last[wanted.reshape(-1).long().clamp(0, len(last) - 1)] < now).any())
 
 
-@cache
-def _kernels() -> ModuleType:
+def _kernels(series: Clock) -> ModuleType:
     """Import the compiled kernels, which takes a while, when they are first called."""
+    return _adam_kernels() if isinstance(series, AdamSeries) else _sgd_kernels()
+
+
+@cache
+def _adam_kernels() -> ModuleType:
     from plectrum.kernels.update import _cpu_absence
 
     return _cpu_absence
 
 
-def _catch_up_adam(  # noqa: PLR0917
-    table: Tensor, m: Tensor, v: Tensor, wanted: Wanted, last: Tensor, series: AdamSeries
+@cache
+def _sgd_kernels() -> ModuleType:
+    from plectrum.kernels.update import _cpu_absence_sgd
+
+    return _cpu_absence_sgd
+
+
+def _catch_up_compiled(
+    table: Tensor, states: Sequence[Tensor | None], wanted: Wanted, last: Tensor, series: Clock
 ) -> None:
     """Find the rows that are behind and move them, in one call: every thread those of its part."""
-    kernels = _kernels()
-    n_rows, dim = table.shape
+    kernels, (n_rows, dim) = _kernels(series), table.shape
     if isinstance(wanted, range):
         ids, where = None, (0, 0, wanted.start, len(wanted))
     else:
@@ -128,47 +133,23 @@ def _catch_up_adam(  # noqa: PLR0917
     sums_at, known_at = series.room_for_sums(kernels.N_SUMS, n_threads)
     n_most = n_wanted if ids is not None else -(-n_wanted // n_parts)
     n_bytes = kernels.desk_bytes(n_most)
+    first, second = (0 if state is None else state.data_ptr() for state in (*states, None)[:2])
     desk = take_desk(n_threads * n_bytes)
     arguments = array(
         "q",
         (
             *(0, 0, n_parts, *where, last.data_ptr(), n_rows),
-            *(table.data_ptr(), m.data_ptr(), v.data_ptr(), dim, series.start, series.now),
-            *(chance_for(table.dtype), desk.address, n_bytes),
-            *(sums_at, known_at, len(series.closed), *series.addresses(), n_most),
+            *(table.data_ptr(), first, second, dim, series.start, series.now),
+            *(chance_for(table.dtype), desk.address, n_bytes, n_most),
+            *(sums_at, known_at, series.n_kept, *series.addresses()),
         ),
     )
     try:
-        run_in_team(kernels.catch_up_adam(name_of(table.dtype), known_columns(dim)), arguments, n_threads)
+        run_in_team(kernels.catch_up(name_of(table.dtype), known_columns(dim)), arguments, n_threads)
     finally:
         put_back(desk)
-
-
-def _catch_up_sgd(table: Tensor, buffer: Tensor | None, rows: Any, lasts: Any, series: LinearSeries) -> None:
-    from plectrum.kernels.update import _cpu_absence_sgd as kernels
-
-    n, dim = len(rows), table.shape[1]
-    kind = np.float64 if table.dtype == torch.float64 else np.float32
-    matrices = np.ascontiguousarray(series.absence(lasts).reshape(4, n).T.astype(kind))
-    at = 0 if buffer is None else buffer.data_ptr()
-    arguments = array("q", [0] * (kernels.CHANCE + 1))
-    arguments[kernels.ROWS], arguments[kernels.MATRICES] = rows.ctypes.data, matrices.ctypes.data
-    arguments[kernels.N_BEHIND], arguments[kernels.DIM] = n, dim
-    arguments[kernels.TABLE], arguments[kernels.BUFFER] = table.data_ptr(), at
-    arguments[kernels.CHANCE] = chance_for(table.dtype)
-    _run(kernels.catch_up_sgd(name_of(table.dtype)), arguments)
 
 
 def chance_for(dtype: torch.dtype) -> int:
     """Draw what the rounding of a table of 16 bits hangs on, from torch's own generator; 0 for others."""
     return int(torch.randint(2**62, ())) if dtype.itemsize == 2 else 0
-
-
-def _run(body: Body, arguments: array[int]) -> None:
-    """Share the rows out among the threads; one thread where more are not worth waking."""
-    from plectrum.kernels.update import _cpu_absence_sgd as kernels
-
-    n = arguments[kernels.N_BEHIND]
-    n_threads = torch.get_num_threads() if n * arguments[kernels.DIM] >= ALONE_BELOW else 1
-    arguments[kernels.N_EACH] = n if n_threads == 1 else -(-n // (_TURNS * n_threads))
-    run_in_team(body, arguments, n_threads)

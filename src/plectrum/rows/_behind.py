@@ -1,16 +1,13 @@
-"""Which rows are behind the clock, for whoever moves them by other means than one compiled call."""
+"""Which rows are behind the clock, where no compiled kernel finds them."""
 
 from functools import cache
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from plectrum.kernels.dispatch import choose
 
 Wanted = Tensor | range  # ids, or all rows of a range
-Rows = Any  # int64 arrays where the compiled kernels take them on, tensors elsewhere
 
 _MOST_ROWS = 2**31  # of a table whose keys the update can sort
 
@@ -32,7 +29,7 @@ def name_of(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def take_rows_behind(table: Tensor, wanted: Wanted, last: Tensor, start: int, now: int) -> tuple[Rows, Rows]:
+def take_rows_behind(wanted: Wanted, last: Tensor, start: int, now: int) -> tuple[Tensor, Tensor]:
     """Return the distinct rows among those wanted that are behind `now`, and their last steps.
 
     No last step is before `start`, the first that the clock knows, whatever `last` says.
@@ -40,37 +37,11 @@ def take_rows_behind(table: Tensor, wanted: Wanted, last: Tensor, start: int, no
     They are marked as up to date in `last`: the caller moves them. Ids outside the table are passed over.
     """
     if isinstance(wanted, range):
-        return _take_from(table, wanted, last, start, now)
-    flat = wanted.reshape(-1)
-    if is_compiled(table) and flat.device.type == "cpu":
-        from plectrum.kernels.update import _cpu_behind as kernels
-
-        flat = flat.long()
-        n = flat.shape[0]
-        rows, lasts = np.empty(n, np.int64), np.empty(n, np.int64)
-        nowhere = np.array([kernels.NEVER_BEHIND], np.int32)
-        count = kernels.rows_behind(
-            *((flat.data_ptr(), flat.stride(0), n), (last.data_ptr(), len(last), start, now)),
-            *(nowhere.ctypes.data, rows.ctypes.data, lasts.ctypes.data),
-        )
-        return rows[:count], lasts[:count]
-    flat = flat[(flat >= 0) & (flat < len(last))].long()
-    found = torch.unique(flat[last[flat] < now])
-    lasts_found = last[found].clamp(min=start)
+        found = (last[wanted.start : wanted.stop] < now).nonzero()[:, 0] + wanted.start
+    else:
+        flat = wanted.reshape(-1)
+        flat = flat[(flat >= 0) & (flat < len(last))].long()
+        found = torch.unique(flat[last[flat] < now])
+    lasts = last[found].clamp(min=start)
     last[found] = now
-    return found, lasts_found
-
-
-def _take_from(table: Tensor, wanted: range, last: Tensor, start: int, now: int) -> tuple[Rows, Rows]:
-    first, end = wanted.start, wanted.stop
-    if is_compiled(table):
-        from plectrum.kernels.update import _cpu_behind as kernels
-
-        rows, lasts = np.empty(end - first, np.int64), np.empty(end - first, np.int64)
-        clock = (last.data_ptr(), len(last), start, now)
-        count = kernels.all_rows_behind(first, end, clock, rows.ctypes.data, lasts.ctypes.data)
-        return rows[:count], lasts[:count]
-    found = (last[first:end] < now).nonzero()[:, 0] + first
-    lasts_found = last[found].clamp(min=start)
-    last[found] = now
-    return found, lasts_found
+    return found, lasts

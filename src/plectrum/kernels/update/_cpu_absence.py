@@ -22,14 +22,30 @@ from plectrum.kernels.native._cpu_lanes import (
 )
 from plectrum.kernels.native._cpu_memory import (
     float64_at,
-    int32_at,
     int64_at,
     pointer_like,
     prefetch_row,
-    take_turn,
 )
-from plectrum.kernels.update._cpu_behind import NEVER_BEHIND, find_all_behind, find_behind
+from plectrum.kernels.update._cpu_behind import (
+    CHANCE,
+    CLOCK,
+    N_KEPT,
+    NOW,
+    NUMBERS,
+    OF_RULE,
+    OPEN,
+    POSITION,
+    START,
+    STATE1,
+    STATE2,
+    SUMS,
+    TABLE,
+    catch_up_in_turns,
+    desk_bytes,
+)
 from plectrum.kernels.update._series import N_TERMS, OVER
+
+__all__ = ["N_SUMS", "OPEN", "add_step", "catch_up", "desk_bytes"]
 
 _SMALLEST = float(np.finfo(np.float32).tiny)
 _FEW = np.int64(8)  # rows; what is asked for while as many are moved
@@ -37,6 +53,7 @@ TOLERANCE_32, TOLERANCE_64 = 1e-7, 1e-11  # as `torch_ops.TOLERANCE`
 # columns of `sums`, one row per last step: M_0 .. M_5 and then
 DECAY, SHRINK1, SHRINK2, MIDDLE, LEAST = 6, 7, 8, 9, 10
 N_SUMS = 11
+_N_SUMS = np.int64(N_SUMS)  # no literal
 
 
 @inlined
@@ -121,26 +138,17 @@ def catch_up_adam_row(at, dim, s, is_new, now, like, numbers, known, past, key):
         catch_up_lanes(at, whole, dim - whole, like, numbers, h, shrinks, key)
 
 
-# arguments of a body of `catch_up_adam`
-TURN, SEAT, N_PARTS, IDS, ID_STRIDE, FIRST, N_WANTED, LAST, N_ROWS = range(9)  # IDS 0: the rows from FIRST on
-TABLE, MEAN, SQUARE, DIM, START, NOW, CHANCE, DESKS, DESK_BYTES = range(9, 18)
-SUMS, KNOWN, N_KEPT, HISTORY, MOMENTS, MIDDLES, CLOSED, LOG_DECAY, LOG1, LOG2, RATIO = range(18, 29)
-N_MOST = 29
-
-
-def desk_bytes(n_most: int) -> int:
-    """Return how many bytes each thread needs to work with; `n_most` rows may be behind in one part."""
-    return 64 + -(-16 * n_most // 64) * 64
+# arguments of a body of `catch_up`, beside those of `_cpu_behind`
+HISTORY, MOMENTS, MIDDLES, CLOSED, LOG_DECAY, LOG1, LOG2, RATIO = range(OF_RULE, OF_RULE + 8)
 
 
 @inlined
-def sum_up(a, s, known, sums, limit):
-    """Write to `sums` what absence since step `s` comes to, unless `known` says that it stands there already.
+def sum_up(a, s, at, numbers):
+    """Write to address `at` what absence since step `s` comes to.
 
-    `LEAST` is the smallest v that the series serves: M_6 z^6, left out, must not exceed `limit` M_0.
+    `LEAST` is the smallest v that the series serves: M_6 z^6, left out, must stay below a share of M_0.
     """
-    if known[s] == a[NOW]:
-        return
+    sums, limit = pointer_like(at, numbers), TOLERANCE_64 if numbers.itemsize == 8 else TOLERANCE_32
     t, n_kept, moments = a[NOW] - a[START], a[N_KEPT], float64_at(a[MOMENTS])
     log_decay, log1, log2 = float64_at(a[LOG_DECAY]), float64_at(a[LOG1]), float64_at(a[LOG2])
     closed = int64_at(a[CLOSED])[s]
@@ -157,15 +165,14 @@ def sum_up(a, s, known, sums, limit):
     sums[LEAST] = 0.0
     if left_out > limit:  # at least what float32 can hold
         sums[LEAST] = max((middle * ((left_out / limit) ** (1 / 6) - 1)) ** 2, _SMALLEST)
-    known[s] = a[NOW]
 
 
 @inlined
 def ask_for_adam_row(a, row, row_bytes, state_bytes):
     """Ask for a row and its moments."""
     prefetch_row(a[TABLE] + row * row_bytes, row_bytes, YES)
-    prefetch_row(a[MEAN] + row * state_bytes, state_bytes, YES)
-    prefetch_row(a[SQUARE] + row * state_bytes, state_bytes, YES)
+    prefetch_row(a[STATE1] + row * state_bytes, state_bytes, YES)
+    prefetch_row(a[STATE2] + row * state_bytes, state_bytes, YES)
 
 
 @inlined
@@ -185,67 +192,35 @@ def catch_up_adam_rows(a, rows, lasts, n, dim, like, numbers, sums_at):
             ask_for_adam_row(a, rows[i], row_bytes, state_bytes)
         for i in range(few, min(few + _FEW, n)):
             row, s = rows[i], lasts[i] - start
-            at = (a[TABLE] + row * row_bytes, a[MEAN] + row * state_bytes, a[SQUARE] + row * state_bytes)
+            at = (a[TABLE] + row * row_bytes, a[STATE1] + row * state_bytes, a[STATE2] + row * state_bytes)
             known = pointer_like(sums_at + s * N_SUMS * numbers.itemsize, numbers)
             catch_up_adam_row(
                 at, dim, s, lasts[i] == 0, now, like, numbers, known, past, a[CHANCE] + row * dim
             )
 
 
-@inlined
-def catch_up_adam_in_turns(arguments, n_columns, like, numbers, limit):
-    """Bring parts of the rows in turn to the present, until none is left.
-
-    Rows have `n_columns`, unless it is 0.
-    """
-    a = int64_at(arguments)
-    seat = take_turn(arguments + 8 * SEAT)
-    desk, known = a[DESKS] + seat * a[DESK_BYTES], int64_at(a[KNOWN] + seat * a[N_KEPT] * 8)
-    sums_at = a[SUMS] + seat * a[N_KEPT] * N_SUMS * numbers.itemsize
-    rows, lasts = int64_at(desk + 64), int64_at(desk + 64 + 8 * a[N_MOST])
-    int32_at(desk)[0] = NEVER_BEHIND
-    wanted, clock = (a[IDS], a[ID_STRIDE], a[N_WANTED]), (a[LAST], a[N_ROWS], a[START], a[NOW])
-    while True:
-        part = take_turn(arguments)
-        if part >= a[N_PARTS]:
-            return
-        if a[IDS]:
-            n = find_behind(wanted, part, a[N_PARTS] - 1, clock, desk, rows, lasts)
-        else:
-            first, end = part * a[N_MOST], min((part + 1) * a[N_MOST], a[N_WANTED])
-            n = find_all_behind(a[FIRST] + first, a[FIRST] + end, clock, rows, lasts)
-        for i in range(n):
-            s = lasts[i] - a[START]
-            sum_up(a, s, known, pointer_like(sums_at + s * N_SUMS * numbers.itemsize, numbers), limit)
-        catch_up_adam_rows(a, rows, lasts, n, n_columns or a[DIM], like, numbers, sums_at)
-
-
 @cache
-def catch_up_adam(dtype: str, n_columns: int) -> compiled_body:
+def catch_up(dtype: str, n_columns: int) -> compiled_body:
     """Return the compiled catching up under Adam of the rows of a table of this dtype.
 
     It has `n_columns`, or any number where that is 0; see `dispatch.known_columns`.
     """
     table_at, numbers_at = POINTERS[dtype]
-    limit = TOLERANCE_64 if dtype == "float64" else TOLERANCE_32
     known = np.int64(n_columns)  # no literal: Numba would compile for each
 
     def body(arguments):
         at = int64_at(arguments)[SUMS]
         numbers = numba.carray(numbers_at(at), (1,))
-        catch_up_adam_in_turns(arguments, known, numba.carray(table_at(at), (1,)), numbers, limit)
+        like = numba.carray(table_at(at), (1,))
+        catch_up_in_turns(sum_up, catch_up_adam_rows, _N_SUMS, known, arguments, like, numbers)
 
     body.__qualname__ = f"catch_up_adam_{dtype}_{n_columns or 'any'}"  # its name in the cache
     return compiled_body(body)
 
 
-# arguments of `advance_adam`; from `CLOCK` on they stand as those of `catch_up_adam` from `N_KEPT` on
-NUMBERS, POSITION, OPEN, CLOCK = range(4)
-
-
 @compiled_body
-def advance_adam(arguments):
-    """Add one step to the running sums of a clock, as `AdamSeries` does without; `OPEN` is moved on."""
+def add_step(arguments):
+    """Add one step to the running sums of an `AdamSeries`, as it does without; move `OPEN` on."""
     a, c = int64_at(arguments), int64_at(arguments + 8 * (CLOCK - N_KEPT))
     t, n_kept, numbers = a[POSITION], c[N_KEPT], float64_at(a[NUMBERS])
     rate, correction2, f, beta1, root2 = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]

@@ -1,20 +1,56 @@
-"""Absent rows on the CPU under SGD: the products that bring them up to date."""
+"""Absent rows on the CPU under SGD: the products that bring them up to date; see `_series`."""
 
 # mypy: ignore-errors
 # Numba types these functions; the tests hold them to the reference.
 from functools import cache
 
 import numba
+import numpy as np
 
-from plectrum.kernels.native._cpu_compile import YES, ZERO, compiled_body, inlined
+from plectrum.kernels.native._cpu_compile import ONE, YES, ZERO, compiled_body, inlined
 from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, store, store_at_random
-from plectrum.kernels.native._cpu_memory import int64_at, pointer_like, prefetch_row, take_turn
+from plectrum.kernels.native._cpu_memory import float64_at, int64_at, pointer_like, prefetch_row
+from plectrum.kernels.update._cpu_behind import (
+    CHANCE,
+    CLOCK,
+    N_KEPT,
+    NOW,
+    NUMBERS,
+    OF_RULE,
+    OPEN,
+    POSITION,
+    START,
+    STATE1,
+    SUMS,
+    TABLE,
+    catch_up_in_turns,
+    desk_bytes,
+)
+from plectrum.kernels.update._series import BLOCK
+
+__all__ = ["N_SUMS", "OPEN", "add_step", "catch_up", "desk_bytes"]
 
 _AHEAD = 12
+N_SUMS = 4  # of a last step: a matrix
+_N_SUMS = np.int64(N_SUMS)  # no literal
+# arguments of a body of `catch_up`, beside those of `_cpu_behind`
+INNER, OUTER = range(OF_RULE, OF_RULE + 2)
 
 
-# arguments of a body of `catch_up_sgd`
-TURN, ROWS, MATRICES, N_BEHIND, N_EACH, TABLE, BUFFER, DIM, CHANCE = range(9)
+@inlined
+def sum_up(a, s, at, numbers):
+    """Write to address `at` the matrix by which absence since step `s` moves a row and its momentum."""
+    inner, n, block = float64_at(a[INNER]), a[N_KEPT], s // BLOCK
+    ww, wb, bw, bb = inner[s], inner[n + s], inner[2 * n + s], inner[3 * n + s]
+    if block < (a[NOW] - a[START] - 1) // BLOCK:
+        outer, n = float64_at(a[OUTER]), n // BLOCK
+        o_ww, o_wb, o_bw, o_bb = outer[block], outer[n + block], outer[2 * n + block], outer[3 * n + block]
+        ww, wb, bw, bb = (
+            *(o_ww * ww + o_wb * bw, o_ww * wb + o_wb * bb),
+            *(o_bw * ww + o_bb * bw, o_bw * wb + o_bb * bb),
+        )
+    sums = pointer_like(at, numbers)
+    sums[0], sums[1], sums[2], sums[3] = ww, wb, bw, bb
 
 
 @inlined
@@ -32,20 +68,18 @@ def catch_up_sgd_lanes(w_at, b_at, k, n, like, numbers, matrix, key):
 
 
 @inlined
-def catch_up_sgd_rows(a, first, end, like, numbers):
-    """Bring the rows in [first, end) to the present."""
-    rows, matrices, dim, buffer = int64_at(a[ROWS]), pointer_like(a[MATRICES], numbers), a[DIM], a[BUFFER]
-    row_bytes, state_bytes, whole = dim * like.itemsize, dim * numbers.itemsize, dim // WIDTH * WIDTH
-    for i in range(first, end):
-        if i + _AHEAD < end:
+def catch_up_sgd_rows(a, rows, lasts, n, dim, like, numbers, sums_at):
+    """Bring n rows to the present."""
+    buffer, row_bytes, state_bytes = a[STATE1], dim * like.itemsize, dim * numbers.itemsize
+    whole = dim // WIDTH * WIDTH
+    for i in range(n):
+        if i + _AHEAD < n:
             prefetch_row(a[TABLE] + rows[i + _AHEAD] * row_bytes, row_bytes, YES)
             if buffer:
                 prefetch_row(buffer + rows[i + _AHEAD] * state_bytes, state_bytes, YES)
         w_at, b_at = a[TABLE] + rows[i] * row_bytes, buffer + rows[i] * state_bytes if buffer else 0
-        matrix = (
-            *(spread(matrices[4 * i]), spread(matrices[4 * i + 1])),
-            *(spread(matrices[4 * i + 2]), spread(matrices[4 * i + 3])),
-        )
+        known = pointer_like(sums_at + (lasts[i] - a[START]) * _N_SUMS * numbers.itemsize, numbers)
+        matrix = spread(known[0]), spread(known[1]), spread(known[2]), spread(known[3])
         key = a[CHANCE] + rows[i] * dim
         for k in range(ZERO, whole, WIDTH):
             catch_up_sgd_lanes(w_at, b_at, k, WIDTH, like, numbers, matrix, key)
@@ -53,26 +87,50 @@ def catch_up_sgd_rows(a, first, end, like, numbers):
             catch_up_sgd_lanes(w_at, b_at, whole, dim - whole, like, numbers, matrix, key)
 
 
-@inlined
-def catch_up_sgd_in_turns(arguments, like, numbers):
-    """Bring `N_EACH` rows in turn to the present, until none is left."""
-    a = int64_at(arguments)
-    while True:
-        first = take_turn(arguments) * a[N_EACH]
-        if first >= a[N_BEHIND]:
-            return
-        catch_up_sgd_rows(a, first, min(first + a[N_EACH], a[N_BEHIND]), like, numbers)
-
-
 @cache
-def catch_up_sgd(dtype: str) -> compiled_body:
-    """Return the compiled catching up under SGD of the rows of a table of this dtype."""
+def catch_up(dtype: str, n_columns: int) -> compiled_body:
+    """Return the compiled catching up under SGD of the rows of a table of this dtype.
+
+    It has `n_columns`, or any number where that is 0; see `dispatch.known_columns`.
+    """
     table_at, numbers_at = POINTERS[dtype]
+    known = np.int64(n_columns)  # no literal: Numba would compile for each
 
     def body(arguments):
-        at = int64_at(arguments)[MATRICES]
+        at = int64_at(arguments)[SUMS]
         numbers = numba.carray(numbers_at(at), (1,))
-        catch_up_sgd_in_turns(arguments, numba.carray(table_at(at), (1,)), numbers)
+        like = numba.carray(table_at(at), (1,))
+        catch_up_in_turns(sum_up, catch_up_sgd_rows, _N_SUMS, known, arguments, like, numbers)
 
-    body.__qualname__ = f"catch_up_sgd_{dtype}"
+    body.__qualname__ = f"catch_up_sgd_{dtype}_{n_columns or 'any'}"  # its name in the cache
     return compiled_body(body)
+
+
+@inlined
+def multiply(matrix, products, stride, first, end):
+    """Multiply the matrices [first, end) of `products`, whose numbers lie `stride` apart, from the left."""
+    for s in range(first, end):
+        for k in range(s, s + 2 * stride, stride):
+            by_w, by_b = products[k], products[2 * stride + k]
+            products[k] = matrix[0] * by_w + matrix[1] * by_b
+            products[2 * stride + k] = matrix[2] * by_w + matrix[3] * by_b
+
+
+@inlined
+def put_unit(products, stride, s):
+    """Let the matrix at `s` be the unit matrix."""
+    products[s] = products[3 * stride + s] = 1.0
+    products[stride + s] = products[2 * stride + s] = 0.0
+
+
+@compiled_body
+def add_step(arguments):
+    """Multiply the products of a `LinearSeries` by the matrix of one more step, as it does without."""
+    a, c = int64_at(arguments), int64_at(arguments + 8 * (CLOCK - N_KEPT))
+    t, first, n_kept, matrix = a[POSITION], a[OPEN], c[N_KEPT], float64_at(a[NUMBERS])
+    inner, outer, n_full = float64_at(c[INNER]), float64_at(c[OUTER]), t // BLOCK
+    put_unit(inner, n_kept, t)
+    if n_full > 0 and t == first:
+        put_unit(outer, n_kept // BLOCK, n_full - ONE)
+    multiply(matrix, inner, n_kept, first, t + ONE)
+    multiply(matrix, outer, n_kept // BLOCK, ZERO, n_full)

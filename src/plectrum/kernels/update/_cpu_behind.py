@@ -1,9 +1,9 @@
-"""Which rows of a table are behind the clock, on the CPU."""
+"""Which rows of a table are behind the clock, on the CPU, and how threads share the catching up."""
 
 # mypy: ignore-errors
 # Numba types these functions; the tests hold them to the reference.
-from plectrum.kernels.native._cpu_compile import compiled, inlined
-from plectrum.kernels.native._cpu_memory import int32_at, int64_at, prefetch
+from plectrum.kernels.native._cpu_compile import inlined
+from plectrum.kernels.native._cpu_memory import int32_at, int64_at, prefetch, take_turn
 
 _AHEAD = 32  # one number a row, and nothing to do meanwhile
 NEVER_BEHIND = 2**31 - 1
@@ -47,13 +47,46 @@ def find_all_behind(first, end, clock, rows, lasts):
     return count
 
 
-@compiled()
-def rows_behind(wanted, clock, nowhere, rows_at, lasts_at):
-    """As `find_behind`, for one thread."""
-    return find_behind(wanted, 0, 0, clock, nowhere, int64_at(rows_at), int64_at(lasts_at))
+# arguments of a body that catches rows up; those of its rule follow from `OF_RULE` on
+TURN, SEAT, N_PARTS, IDS, ID_STRIDE, FIRST, N_WANTED, LAST, N_ROWS = range(9)  # IDS 0: the rows from FIRST on
+TABLE, STATE1, STATE2, DIM, START, NOW, CHANCE, DESKS, DESK_BYTES, N_MOST = range(9, 19)
+SUMS, KNOWN, N_KEPT, OF_RULE = range(19, 23)
+# arguments of a body that adds a step to a clock; from `CLOCK` on they stand as those above from `N_KEPT` on
+NUMBERS, POSITION, OPEN, CLOCK = range(4)
 
 
-@compiled()
-def all_rows_behind(first, end, clock, rows_at, lasts_at):
-    """As `find_all_behind`, for one thread."""
-    return find_all_behind(first, end, clock, int64_at(rows_at), int64_at(lasts_at))
+def desk_bytes(n_most: int) -> int:
+    """Return how many bytes each thread needs to work with; `n_most` rows may be behind in one part."""
+    return 64 + -(-16 * n_most // 64) * 64
+
+
+@inlined
+def catch_up_in_turns(sum_up, catch_up_rows, n_sums, n_columns, arguments, like, numbers):
+    """Bring parts of the rows in turn to the present, until none is left.
+
+    ``sum_up(a, s, at, numbers)`` writes to address `at` what absence since step `s` comes to, `n_sums`
+    numbers; ``catch_up_rows(a, rows, lasts, n, dim, like, numbers, sums_at)`` moves the rows, each of which
+    finds those numbers in row `s` of what stands at `sums_at`. Rows have `n_columns`, unless it is 0.
+    """
+    a = int64_at(arguments)
+    seat = take_turn(arguments + 8 * SEAT)
+    desk, known = a[DESKS] + seat * a[DESK_BYTES], int64_at(a[KNOWN] + seat * a[N_KEPT] * 8)
+    sums_at = a[SUMS] + seat * a[N_KEPT] * n_sums * numbers.itemsize
+    rows, lasts = int64_at(desk + 64), int64_at(desk + 64 + 8 * a[N_MOST])
+    int32_at(desk)[0] = NEVER_BEHIND
+    wanted, clock = (a[IDS], a[ID_STRIDE], a[N_WANTED]), (a[LAST], a[N_ROWS], a[START], a[NOW])
+    while True:
+        part = take_turn(arguments)
+        if part >= a[N_PARTS]:
+            return
+        if a[IDS]:
+            n = find_behind(wanted, part, a[N_PARTS] - 1, clock, desk, rows, lasts)
+        else:
+            first, end = part * a[N_MOST], min((part + 1) * a[N_MOST], a[N_WANTED])
+            n = find_all_behind(a[FIRST] + first, a[FIRST] + end, clock, rows, lasts)
+        for i in range(n):
+            s = lasts[i] - a[START]
+            if known[s] != a[NOW]:
+                sum_up(a, s, sums_at + s * n_sums * numbers.itemsize, numbers)
+                known[s] = a[NOW]
+        catch_up_rows(a, rows, lasts, n, n_columns or a[DIM], like, numbers, sums_at)

@@ -24,7 +24,7 @@ Momentum SGD is linear in (w, b): a product of 2 x 2 matrices does the same.
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +66,42 @@ class AdamAbsence(NamedTuple):
     rest: Numbers  # bound on what the series leaves out, as a share of M_0, where z = 1
 
 
-class AdamSeries:
+class _Clock:
+    """What clocks share.
+
+    Attributes
+    ----------
+    add_step : callable or None
+        A compiled stand-in for `_add_step`.
+    first_open : int
+        From here on a step changes what belongs to a single last step; counted from `start`, as all positions
+        are.
+    """
+
+    add_step: Callable[[Any, tuple[float, ...]], None] | None = None
+
+    def __init__(self, dtype: np.dtype | type, start: int) -> None:
+        self.dtype = np.dtype(dtype)
+        self.start = self.now = start
+        self.first_open = 0
+        self._sums: tuple[NDArray[Any], NDArray[np.int64], tuple[int, int]] | None = None
+
+    @property
+    def n_kept(self) -> int:
+        """For how many steps there is room."""
+        raise NotImplementedError
+
+    def room_for_sums(self, n_sums: int, n_threads: int) -> tuple[int, int]:
+        """Return where compiled kernels find scratch: per thread and last step, sums and their step."""
+        n_kept = self.n_kept
+        if self._sums is None or self._sums[1].shape[1] != n_kept or len(self._sums[1]) < n_threads:
+            sums = np.empty((n_threads, n_kept, n_sums), self.dtype)
+            known = np.full((n_threads, n_kept), -1)
+            self._sums = (sums, known, (sums.ctypes.data, known.ctypes.data))
+        return self._sums[2]
+
+
+class AdamSeries(_Clock):
     """The running sums of Adam's and AdamW's absences: one clock for all tables that step together.
 
     Parameters
@@ -75,22 +110,11 @@ class AdamSeries:
         Of the arithmetic: factors are rounded to it, as torch's dense optimizer rounds them.
     start : int
         The number of steps taken so far.
-
-    Attributes
-    ----------
-    add_step : callable or None
-        A compiled stand-in for `_add_step`.
-    first_open : int
-        Steps from here on still gather weight; counted from `start`, as all positions are.
     """
 
-    add_step: Callable[["AdamSeries", StepNumbers], None] | None = None
-
     def __init__(self, dtype: np.dtype | type, start: int = 0) -> None:
-        self.dtype = np.dtype(dtype)
-        self.start = self.now = start
+        super().__init__(dtype, start)
         self._capacity = 1024
-        self.first_open = 0
         n = self._capacity
         self.moments = np.zeros((N_TERMS + 1, n))
         self.middle, self.ratio, self.closed = np.ones(n), np.ones(n), np.zeros(n, np.int64)
@@ -103,18 +127,13 @@ class AdamSeries:
         """Return a copy that goes its own way: for tables that sit out a step."""
         other = object.__new__(type(self))
         other.__dict__.update(
-            {
-                k: v.copy() if isinstance(v, np.ndarray) else v
-                for k, v in self.__dict__.items()
-                if k != "_sums"
-            }
+            {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in self.__dict__.items()}
         )
-        other._addresses = ()
+        other._addresses, other._sums = (), None
         return other
 
     def restart(self) -> None:
         """Forget the past: every row stands at the present step."""
-        self.__dict__.pop("_sums", None)
         self.__init__(self.dtype, self.now)  # type: ignore[misc]
 
     def advance(self, step: Step) -> None:
@@ -162,6 +181,11 @@ class AdamSeries:
                 new[..., : old.shape[-1]] = old
                 setattr(self, name, new)
 
+    @property
+    def n_kept(self) -> int:
+        """For how many steps there is room."""
+        return self._capacity
+
     def addresses(self) -> tuple[int, ...]:
         """Return where the numbers begin that compiled kernels use, in their order; asked at every step."""
         if not self._addresses:
@@ -188,25 +212,15 @@ class AdamSeries:
             rest=rest,
         )
 
-    def room_for_sums(self, n_sums: int, n_threads: int) -> tuple[int, int]:
-        """Return where compiled kernels find scratch: per thread and last step, sums and their step."""
-        kept = self.__dict__.get("_sums")
-        if kept is None or kept[1].shape[1] < self._capacity or len(kept[1]) < n_threads:
-            sums = np.empty((n_threads, self._capacity, n_sums), self.dtype)
-            known = np.full((n_threads, self._capacity), -1)
-            kept = self._sums = (sums, known, (sums.ctypes.data, known.ctypes.data))
-        found: tuple[int, int] = kept[2]
-        return found
-
     def replayed_until(self, last: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return the step up to which a replay has to go; after it only the decay is left."""
         return self.closed[last.astype(np.int64) - self.start] + self.start
 
 
-_BLOCK = 256
+BLOCK = 256
 
 
-class LinearSeries:
+class LinearSeries(_Clock):
     """The running products of the 2 x 2 matrices by which momentum SGD moves (w, b) while the gradient is
     zero.
 
@@ -219,15 +233,15 @@ class LinearSeries:
     """
 
     def __init__(self, dtype: np.dtype | type, start: int = 0) -> None:
-        self.dtype = np.dtype(dtype)
-        self.start = self.now = start
-        self.inner = np.empty((2, 2, _BLOCK))  # from s to the end of its block, or to now
-        self.outer = np.empty((2, 2, 0))  # from the end of a full block to now
+        super().__init__(dtype, start)
+        self.inner = np.empty((2, 2, BLOCK))  # from s to the end of its block, or to now
+        self.outer = np.empty((2, 2, 1))  # from the end of a block that is full to now
 
     def fork(self) -> "LinearSeries":
         """Return a copy that goes its own way."""
         other = LinearSeries(self.dtype, self.start)
-        other.now, other.inner, other.outer = self.now, self.inner.copy(), self.outer.copy()
+        other.now, other.first_open, other.add_step = self.now, self.first_open, self.add_step
+        other.inner, other.outer = self.inner.copy(), self.outer.copy()
         return other
 
     def restart(self) -> None:
@@ -237,26 +251,40 @@ class LinearSeries:
     def advance(self, step: Step) -> None:
         """Take note of one more step."""
         t = self.now - self.start
-        if t >= self.inner.shape[2]:
-            more = np.empty((2, 2, self.inner.shape[2]))
-            self.inner = np.concatenate([self.inner, more], axis=2)
-        if t and t % _BLOCK == 0:
-            self.outer = np.concatenate([self.outer, np.eye(2)[:, :, None]], axis=2)
-        self.inner[:, :, t] = np.eye(2)
-        matrix = self._matrix(step)
-        current = self.inner[:, :, t - t % _BLOCK : t + 1]
-        current[...] = np.einsum("ij,jkn->ikn", matrix, current)
-        if self.outer.shape[2]:
-            self.outer = np.einsum("ij,jkn->ikn", matrix, self.outer)
+        if t == self.n_kept:
+            self.inner = np.concatenate([self.inner, np.empty_like(self.inner)], axis=2)
+            self.outer = np.concatenate([self.outer, np.empty_like(self.outer)], axis=2)
+        self.first_open = t - t % BLOCK
+        (self.add_step or LinearSeries._add_step)(self, self._matrix_of(step))
         self.now += 1
 
-    def _matrix(self, step: Step) -> Numbers:
+    @property
+    def n_kept(self) -> int:
+        """For how many steps there is room."""
+        return int(self.inner.shape[2])
+
+    def addresses(self) -> tuple[int, ...]:
+        """Return where `inner` and `outer` begin, for compiled kernels."""
+        return self.inner.ctypes.data, self.outer.ctypes.data
+
+    def _matrix_of(self, step: Step) -> tuple[float, ...]:
+        """Return the matrix of a step without a gradient, row by row."""
         decay, mu, lr = step.weight_decay, step.momentum, step.lr
-        b = np.array([(1 - step.dampening) * decay, mu])  # the new b, as a row over (w, b)
-        move = b if not step.nesterov else np.array([decay, 0.0]) + mu * b
         if mu == 0:
-            move, b = np.array([decay, 0.0]), np.zeros(2)
-        return np.stack([np.array([1.0, 0.0]) - lr * move, b])
+            return 1 - lr * decay, 0.0, 0.0, 0.0
+        b_w, b_b = (1 - step.dampening) * decay, mu  # of the new b
+        by_w, by_b = (decay + mu * b_w, mu * b_b) if step.nesterov else (b_w, b_b)
+        return 1 - lr * by_w, -lr * by_b, b_w, b_b
+
+    def _add_step(self, matrix: tuple[float, ...]) -> None:
+        """Multiply the products of all last steps by the matrix of one more step."""
+        t = self.now - self.start
+        n_full = t // BLOCK
+        self.inner[:, :, t] = np.eye(2)
+        if n_full and t == self.first_open:
+            self.outer[:, :, n_full - 1] = np.eye(2)
+        for products in (self.inner[:, :, self.first_open : t + 1], self.outer[:, :, :n_full]):
+            products[...] = np.einsum("ij,jkn->ikn", np.reshape(matrix, (2, 2)), products)
 
     def absence(self, last: NDArray[np.integer]) -> Numbers:
         """Return for each `last` the matrix from that step to now, shape (2, 2, n)."""
@@ -265,8 +293,8 @@ class LinearSeries:
         now = s >= self.now - self.start
         found[:, :, now] = np.eye(2)[:, :, None]
         s = s[~now]
-        inner, block = self.inner[:, :, s], s // _BLOCK
-        full = block < self.outer.shape[2]
+        inner, block = self.inner[:, :, s], s // BLOCK
+        full = block < (self.now - self.start - 1) // BLOCK
         inner[:, :, full] = np.einsum("ijn,jkn->ikn", self.outer[:, :, block[full]], inner[:, :, full])
         found[:, :, ~now] = inner
         return found
