@@ -105,9 +105,9 @@ def _kernels(series: Clock) -> ModuleType:
 
 @cache
 def _adam_kernels() -> ModuleType:
-    from plectrum.kernels.update import _cpu_absence
+    from plectrum.kernels.update import _cpu_absence_adam
 
-    return _cpu_absence
+    return _cpu_absence_adam
 
 
 @cache

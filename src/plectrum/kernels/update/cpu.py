@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from plectrum.kernels.native._cpu_compile import NO, ONE, ZERO, compiled_body, inlined
+from plectrum.kernels.native._cpu_compile import NO, ZERO, compiled_body, inlined
 from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, store
 from plectrum.kernels.native._cpu_memory import (
     int32_at,
@@ -32,6 +32,16 @@ from plectrum.kernels.native._cpu_memory import (
     prefetch_row,
     take_turn,
     wait_for,
+)
+from plectrum.kernels.update._cpu_repeats import (
+    COUNTS,
+    FOLD,
+    are_bad,
+    may_occur_again,
+    merge_and_fold,
+    n_marks_for,
+    note_rows,
+    sort_by_row,
 )
 from plectrum.kernels.update._cpu_rules import RULES, SIGN, spread_out
 
@@ -47,83 +57,8 @@ N_COLUMNS = 16
 
 _AHEAD = 16  # rows ahead for which memory is asked
 _BLOCK, _BLOCK_BYTES = 256, 2**16  # at most: rows that are found before one is stepped on, and their sums
-_MARKS = 8  # at least, for each id, to note whether its row occurs once
-_FIRST_BITS = np.int64(0x5555555555555555)
-_FOLD = 4  # words of marks that fold into one
-_BITS, _MOST_PASSES = 11, 3  # of the row sorted by in one pass; 31 bits need three
 _POSITION = 0xFFFFFFFF
 _SPREAD = 0x9E3779B1  # 2**32 over the golden ratio: bits of a product from the 32nd on depend on all below
-
-
-@inlined
-def n_marks_for(n_ids):
-    """Return for how many rows `note_rows` notes whether they have occurred: a power of two."""
-    n = 32 * _FOLD  # one folded word
-    while n < _MARKS * n_ids:
-        n *= 2
-    return n
-
-
-@inlined
-def are_bad(job, first, end):
-    """Return 1 where one of ids [first, end) lies outside the table, else 0."""
-    ids, stride, n_rows, found = int64_at(job[IDS]), job[ID_STRIDE], job[N_ROWS], ZERO
-    for i in range(first, end):
-        row = ids[i * stride]
-        found |= row < 0 or row >= n_rows
-    return found
-
-
-@inlined
-def note_rows(job, first, end, marks, mask):
-    """Note for every row of ids [first, end), by its lowest bits, whether it occurs never, once or again.
-
-    Two bits each: 0, 1, 3. Rows that share them count as one that occurs again. Returns 1 for a bad id, or 0.
-    """
-    ids, stride, n_rows = int64_at(job[IDS]), job[ID_STRIDE], job[N_ROWS]
-    for j in range((mask >> 5) + 1):
-        marks[j] = 0
-    for i in range(first, end):
-        row = ids[i * stride]
-        if row < 0 or row >= n_rows:
-            return ONE
-        place, once = (row & mask) >> 5, 1 << ((row & 31) << 1)
-        seen = marks[place]
-        marks[place] = seen | once | (seen & once) << 1
-    return ZERO
-
-
-@inlined
-def merge_marks(marks_at, n_bytes, n_parts, first, end):
-    """Merge words [first, end) of what has been noted of each part of a batch, into those of the first."""
-    total = int64_at(marks_at)
-    for part in range(1, n_parts):
-        more = int64_at(marks_at + part * n_bytes)
-        for j in range(first, end):
-            total[j] = total[j] | more[j] | (total[j] & more[j] & _FIRST_BITS) << 1
-
-
-@inlined
-def merge_and_fold(marks_at, n_bytes, n_parts, n_folded, first, end, folded):
-    """Merge what has been noted of each part of a batch, and fold it into words [first, end) of `folded`.
-
-    While rows are stepped on, caches keep what is so small. More rows share their two bits, and count as ones
-    that occur again.
-    """
-    for f in range(first, end):
-        folded[f] = 0
-    for layer in range(_FOLD):
-        start = layer * n_folded
-        merge_marks(marks_at, n_bytes, n_parts, start + first, start + end)
-        marks = int64_at(marks_at + 8 * start)
-        for f in range(first, end):
-            folded[f] |= marks[f]
-
-
-@inlined
-def may_occur_again(folded, n_folded, row):
-    """Return 0 for a row that occurs once, 1 for any other, and for one that shares its bits."""
-    return folded[row >> 5 & (n_folded - 1)] >> ((row & 31) << 1) >> 1 & 1
 
 
 @inlined
@@ -139,37 +74,6 @@ def take_left(left_at, counts_at, n_each, n_blocks, part, n_parts, keys):
             keys[n] = some[j]  # written anyway: no branch to guess wrong
             n += ((some[j] >> 32) * _SPREAD >> 32 & (n_parts - 1)) == part
     return n
-
-
-@inlined
-def sort_by_row(n_rows, keys, n, spare, counts):
-    """Sort n keys by their row, those of a row in the order they have; return 1 if they end in `spare`."""
-    n_bits = 1
-    while n_rows > 1 << n_bits:
-        n_bits += 1
-    n_passes = (n_bits + _BITS - 1) // _BITS
-    per_pass = (n_bits + n_passes - 1) // n_passes
-    mask = (1 << per_pass) - 1
-    for j in range(n_passes << _BITS):
-        counts[j] = 0
-    for i in range(n):
-        row = keys[i] >> 32
-        for k in range(n_passes):
-            counts[(k << _BITS) + (row >> k * per_pass & mask)] += 1
-    source, to = keys, spare
-    for k in range(n_passes):
-        start, total, shift = k << _BITS, 0, 32 + k * per_pass
-        for j in range(start, start + mask + 1):
-            here = counts[j]
-            counts[j] = total
-            total += here
-        for i in range(n):
-            key = source[i]
-            digit = start + (key >> shift & mask)
-            to[counts[digit]] = key
-            counts[digit] += 1
-        source, to = to, source
-    return n_passes & 1
 
 
 @inlined
@@ -236,7 +140,7 @@ def list_alone(job, first, end, folded, left, room):
     """
     rows, gradients, _ = room
     ids, stride, values, value_stride = int64_at(job[IDS]), job[ID_STRIDE], job[VALUES], job[VALUE_STRIDE]
-    n_folded = n_marks_for(job[N_IDS]) // (32 * _FOLD)
+    n_folded = n_marks_for(job[N_IDS]) // (32 * FOLD)
     n = n_left = 0
     for i in range(first, end):  # short, for memory waits for it: positions now, addresses below
         row = ids[i * stride]
@@ -354,7 +258,7 @@ def lay_out(
     A block of the batch has few enough positions for all threads to have some.
     """
     n_each = max(8, min(_BLOCK, _BLOCK_BYTES // (dim_most * number_bytes), -(-n_most // (4 * n_threads))))
-    keys, counts, rows = 2 * 8 * n_most, 8 * (_MOST_PASSES << _BITS), 2 * 8 * (_BLOCK + _AHEAD)
+    keys, counts, rows = 2 * 8 * n_most, 8 * COUNTS, 2 * 8 * (_BLOCK + _AHEAD)
     list_bytes = _whole_lines(rows + max(_BLOCK_BYTES, dim_most * number_bytes))
     desk_bytes = _whole_lines(keys + counts + 2 * list_bytes)
     are_shared = n_parts > 1
@@ -362,7 +266,7 @@ def lay_out(
     marks = n_threads * desk_bytes
     mark_bytes = n_marks_for.py_func(n_most) // 4
     folded = marks + n_tables * n_parts * mark_bytes
-    left = folded + _whole_lines(n_tables * mark_bytes // _FOLD)
+    left = folded + _whole_lines(n_tables * mark_bytes // FOLD)
     n_flags = n_jobs * (_STEP * n_parts + -(-n_most // n_each)) if are_shared else 0
     sizes = (n_most, n_each, 0, desk_bytes, list_bytes, marks, folded, left)
     return Layout(left + 8 * n_tables * n_most * are_shared, n_flags, sizes)
@@ -376,7 +280,7 @@ def _whole_lines(n_bytes: int) -> int:
 def desk_at(at, n_most, list_bytes):
     """Return what a thread works with: keys, spare, counts, and two lists."""
     spare, counts = at + 8 * n_most, at + 2 * 8 * n_most
-    lists = counts + 8 * (_MOST_PASSES << _BITS)
+    lists = counts + 8 * COUNTS
     return int64_at(at), int64_at(spare), int64_at(counts), list_at(lists), list_at(lists + list_bytes)
 
 
@@ -417,12 +321,12 @@ def look_for_alone(kind, job, k, n_parts, marks_at, folded, like, numbers):
     """Take the k-th turn of a kind before `_STEP`; return 1 for a bad id, else 0."""
     n_ids, mask = job[N_IDS], n_marks_for(job[N_IDS]) - 1
     first, end, n_bytes = n_ids * k // n_parts, n_ids * (k + 1) // n_parts, (mask + 1) // 4
-    as_it_is = is_read_as_it_is(job, like, numbers)
+    as_it_is, wanted = is_read_as_it_is(job, like, numbers), (int64_at(job[IDS]), job[ID_STRIDE], job[N_ROWS])
     if kind == _NOTE:
         if as_it_is:
-            return note_rows(job, first, end, int64_at(marks_at + k * n_bytes), mask)
-        return are_bad(job, first, end)
-    n_folded = n_bytes // (8 * _FOLD)
+            return note_rows(wanted, first, end, int64_at(marks_at + k * n_bytes), mask)
+        return are_bad(wanted, first, end)
+    n_folded = n_bytes // (8 * FOLD)
     first_word, end_word = n_folded * k // n_parts, n_folded * (k + 1) // n_parts
     if as_it_is:
         merge_and_fold(marks_at, n_bytes, n_parts, n_folded, first_word, end_word, folded)
@@ -457,7 +361,7 @@ def update_in_turns(step, states_of, n_columns, arguments, like, numbers):
         kind, table, k = read_turn(take_turn(arguments), n_jobs, n_parts, n_blocks)
         job, place = int64_at(a[JOBS] + table * N_COLUMNS * 8), table if are_shared else seat
         marks_at = a[MARKS] + place * n_parts * (n_marks_for(n_most) // 4)
-        folded = int64_at(a[FOLDED] + place * (n_marks_for(n_most) // (4 * _FOLD)))
+        folded = int64_at(a[FOLDED] + place * (n_marks_for(n_most) // (4 * FOLD)))
         left_at = a[LEFT] + place * n_most * 8
         counts_at = flags_of(a[FLAGS], table, _STEP, n_parts, n_blocks)  # of keys that blocks leave
         first = end = n_others = is_bad = ZERO
