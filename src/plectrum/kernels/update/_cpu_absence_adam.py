@@ -1,5 +1,4 @@
-"""Absent rows on the CPU under Adam and AdamW: which are behind, and the closed form that brings them up to
-date; see `_series`."""
+"""Absent rows on the CPU under Adam and AdamW: the closed form that brings them up to date; see `_series`."""
 
 # mypy: ignore-errors
 # Numba types these functions; the tests hold them to the reference.
