@@ -86,6 +86,15 @@ def test_other_betas_give_the_same_numbers(betas, scale):
     assert found < BOUNDS[torch.float64]
 
 
+@pytest.mark.parametrize("how", ["cpu", "torch"])
+@pytest.mark.parametrize("betas", [(0.3, 0.1), (0.0998, 0.01), (0.5, 0.26)])
+def test_second_moments_that_shrink_to_nothing_give_the_same_numbers(betas, how):
+    name, options = ADAMW  # of a row that was absent for long nothing is left that could be divided by
+    with dispatch.use(how):
+        found = furthest_apart(name, {**options, "betas": betas}, torch.float64, n_steps=800)
+    assert found < BOUNDS[torch.float64]
+
+
 def test_the_comparison_can_fail():
     assert furthest_apart(*ADAMW, torch.float64, n_steps=200, ours={"absent_rows": "frozen"}) > 1e-4
 

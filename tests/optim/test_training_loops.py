@@ -418,6 +418,21 @@ def test_ids_that_get_other_memory_change_no_step(when):
     assert not moved[5000:].any()
 
 
+def test_ids_in_memory_that_numpy_fills_anew_are_brought_up_to_date_again():
+    layer, optimizer = large("AdamW")
+    for first in (0, 5000):
+        layer(torch.arange(first, first + 5000)).sum().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    buffer = np.arange(10_000, 15_000)
+    with torch.no_grad():
+        ids = torch.from_numpy(buffer)
+        layer(ids)
+        buffer[:] = np.arange(5000)
+        found = layer(ids)
+    assert torch.equal(found, layer.weight.detach()[:5000])
+
+
 def test_ids_that_get_other_memory_are_brought_up_to_date_again():
     layer, optimizer = large("AdamW")
     for first in (0, 5000):
@@ -697,6 +712,8 @@ def test_rowwise_adagrad_is_its_dense_reference():
         ("AdamW", {"amsgrad": True}, "frozen"),
         ("AdamW", {"betas": (0.99, 0.9)}, "frozen"),
         ("AdamW", {"eps": 0.0}, "frozen"),
+        ("Adam", {"betas": (0.0, 0.0)}, "frozen"),
+        ("AdamW", {"betas": (0.9, 0.99999999)}, "frozen"),
     ],
 )
 def test_what_has_no_exact_form_is_refused_with_advice(name, options, advice):

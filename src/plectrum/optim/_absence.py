@@ -16,12 +16,11 @@ from plectrum.kernels._desks import put_back, take_desk
 from plectrum.kernels._team import run_in_team
 from plectrum.kernels.dispatch import known_columns
 from plectrum.kernels.update import torch_ops
-from plectrum.kernels.update._series import AdamSeries, LinearSeries
+from plectrum.kernels.update._series import AdamSeries, Clock, LinearSeries
 from plectrum.rows import Ledger
 from plectrum.rows._behind import Wanted, is_compiled, name_of, take_rows_behind
 
 Group = dict[str, Any]
-Clock = AdamSeries | LinearSeries
 ALONE_BELOW = 2**15  # numbers; a second thread costs more than it saves on fewer
 
 
@@ -65,7 +64,7 @@ def _add_step(series: Clock, step: tuple[float, ...]) -> None:
         "q",
         (
             *(numbers.buffer_info()[0], series.now - series.start, series.first_open),
-            *(series.n_kept, *series.addresses()),
+            series.address(),
         ),
     )
     run_in_team(kernels.add_step, arguments, 1)
@@ -75,11 +74,11 @@ def _add_step(series: Clock, step: tuple[float, ...]) -> None:
 def catch_up(ledger: Ledger, table: Tensor, wanted: Wanted, last: Tensor) -> None:
     """Bring the rows wanted to the present: by compiled kernels where they serve, else by torch."""
     series, table = ledger.series, table.data
-    assert isinstance(series, AdamSeries | LinearSeries)
+    assert isinstance(series, Clock)
     names = ("exp_avg", "exp_avg_sq") if isinstance(series, AdamSeries) else ("momentum_buffer",)
     states = [ledger.state.get(name) for name in names]
-    is_plain = isinstance(series, LinearSeries)  # Adam moves no row before the first step
-    can_move = table.shape[1] > 0 and (is_plain or states[0] is not None)
+    has_stepped = states[0] is not None or isinstance(series, LinearSeries)  # which needs no state to have
+    can_move = table.shape[1] > 0 and has_stepped
     if can_move and is_compiled(table) and (isinstance(wanted, range) or wanted.is_cpu):
         if table.dtype.itemsize > 2 or _any_behind(wanted, last, series.now):
             _catch_up_compiled(table, states, wanted, last, series)
@@ -130,24 +129,24 @@ def _catch_up_compiled(
     n_wanted = where[-1]
     n_threads = torch.get_num_threads() if n_wanted * dim >= ALONE_BELOW else 1
     n_parts = 1 << (n_threads - 1).bit_length()  # a power of two
-    sums_at, known_at = series.room_for_sums(kernels.N_SUMS, n_threads)
     n_most = n_wanted if ids is not None else -(-n_wanted // n_parts)
     n_bytes = kernels.desk_bytes(n_most)
     first, second = (0 if state is None else state.data_ptr() for state in (*states, None)[:2])
-    desk = take_desk(n_threads * n_bytes)
+    desk, scratch = take_desk(n_threads * n_bytes), series.take_scratch(kernels.N_SUMS, n_threads)
     arguments = array(
         "q",
         (
             *(0, 0, n_parts, *where, last.data_ptr(), n_rows),
             *(table.data_ptr(), first, second, dim, series.start, series.now),
             *(chance_for(table.dtype), desk.address, n_bytes, n_most),
-            *(sums_at, known_at, series.n_kept, *series.addresses()),
+            *(*scratch.at, series.address()),
         ),
     )
     try:
         run_in_team(kernels.catch_up(name_of(table.dtype), known_columns(dim)), arguments, n_threads)
     finally:
         put_back(desk)
+        series.put_back(scratch)
 
 
 def chance_for(dtype: torch.dtype) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
@@ -40,8 +39,10 @@ Table = tuple[Parameter, Ledger]
 ABSENT_ROWS = ("exact", "frozen")
 MEMORY = 2**16  # steps that a clock remembers, some hundred bytes each, before all rows are caught up
 DENSE_BELOW = 4096  # numbers in a table; below it a dense step costs less than finding the rows
-# as torch does it, without what imports torch.compile first: that takes longer than all else of a first step
-_add_group = inspect.unwrap(torch.optim.Optimizer.add_param_group)
+# as torch does it, without what imports torch.compile first, longer than a first step of tables takes
+# (torch's own optimizers, which step on dense parameters, import it all the same)
+_ADD_GROUP: Any = torch.optim.Optimizer.add_param_group
+_add_group = getattr(_ADD_GROUP, "__wrapped__", _ADD_GROUP)
 
 
 class RowOptimizer(torch.optim.Optimizer):
@@ -298,7 +299,7 @@ class RowOptimizer(torch.optim.Optimizer):
             ledger.check(p)
             if ledger.is_behind:
                 if isinstance(gradient, RowGradient):
-                    ledger.catch_up(p, gradient.ids)
+                    ledger.catch_up_for_update(p, gradient.ids)
                 else:
                     ledger.catch_up_all(p)
         first, fits, parameters = [], [], []  # not before all have been found to be in order
@@ -351,10 +352,10 @@ class RowOptimizer(torch.optim.Optimizer):
             clock = ledger.series
             if clock is not None and clock.now - clock.start >= MEMORY:
                 self._forget(clock)
-        if len(tables) == len(self._tables):
+        stepping = {id(ledger) for _, ledger in tables}
+        if len(stepping) == len(self._tables):
             return
         clocks = {id(ledger.series): ledger.series for _, ledger in tables if ledger.series is not None}
-        stepping = {id(ledger) for _, ledger in tables}
         for clock in clocks.values():
             resting = [
                 ledger

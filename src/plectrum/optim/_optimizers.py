@@ -63,6 +63,12 @@ class _AdamBase(RowOptimizer):
                 'absent_rows="frozen".'
             )
         beta1, beta2 = group["betas"]
+        if not 0 < beta2 < 1 - 2**-25:
+            raise OptimizerError(
+                f'`betas[1]` of `{name}` must lie in (0, 1), as float32 too, with absent_rows="exact"; got '
+                f"{beta2}. Else the second moment of an absent row is gone at once, or never shrinks: take "
+                'another beta, or absent_rows="frozen".'
+            )
         if beta1 > 0 and beta1 / beta2**0.5 > 0.999:
             raise OptimizerError(
                 f'`betas` of `{name}` must satisfy beta1 < 0.999 * sqrt(beta2) with absent_rows="exact"; got '

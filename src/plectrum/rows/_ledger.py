@@ -127,17 +127,22 @@ class Ledger:
         Cost: reads one number per id; moves the rows that are behind.
         """
         self.check(table)
-        if not self.is_behind or not ids.numel() or self._has_just_seen(ids):
+        if not self.is_behind or not ids.numel():
             return
         now = self._now
         self._catch_up(self, table, ids, self._last_of(table))
         self._seen = None if ids.is_inference() else (ids, ids._version, now)
 
-    def _has_just_seen(self, ids: Tensor) -> bool:
-        """True for the very ids of the last lookup, unchanged, while the clock stood still.
+    def catch_up_for_update(self, table: Tensor, ids: Tensor) -> None:
+        """As `catch_up`, for the ids of a gradient: those of the last lookup are not gone through again.
 
-        So an update, whose ids are those of the forward before it, asks about none of them again.
+        A lookup always goes through its ids: they may stand in memory that NumPy has filled anew meanwhile.
         """
+        if not self._has_just_seen(ids):
+            self.catch_up(table, ids)
+
+    def _has_just_seen(self, ids: Tensor) -> bool:
+        """True for the very ids of the last lookup, unchanged, while the clock stood still."""
         if self._seen is None or self._seen[2] != self._now:
             return False
         seen, version, _ = self._seen

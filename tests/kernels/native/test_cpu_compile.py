@@ -80,6 +80,45 @@ def test_no_garbage_is_collected_while_compiling_and_afterwards_as_before(monkey
         gc.enable()
 
 
+def test_each_pass_that_kernels_skip_is_one_of_numbas():
+    from numba.core.compiler import DefaultPassBuilder
+
+    from plectrum.kernels.native._cpu_compile import _Pipeline
+
+    class State(dict):
+        __getattr__ = dict.__getitem__
+
+    class Flags:
+        no_rewrites, enable_ssa, force_pyobject, auto_parallel = (
+            False,
+            True,
+            False,
+            type("Off", (), {"enabled": False}),
+        )
+
+    usual = DefaultPassBuilder.define_nopython_pipeline(State(func_ir=None, flags=Flags))
+    assert set(_Pipeline.left_out) <= {step for step, _ in usual.passes}
+
+
+def test_a_kernel_that_divides_by_zero_goes_on(capfd):
+    from array import array
+
+    from plectrum.kernels._team import run_in_team
+    from plectrum.kernels.native._cpu_compile import compiled_body
+    from plectrum.kernels.native._cpu_memory import float64_at
+
+    @compiled_body
+    def invert(arguments):
+        numbers = float64_at(arguments)
+        numbers[0] = 1 / numbers[1]
+        numbers[2] = 3.0
+
+    numbers = array("d", [5.0, 0.0, 0.0])
+    run_in_team(invert, numbers, 1)
+    assert list(numbers) == [float("inf"), 0.0, 3.0]
+    assert "Exception" not in capfd.readouterr().err
+
+
 def test_pointers_copies_and_turns_reach_the_memory_they_name():
     import numba
 

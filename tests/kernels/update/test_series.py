@@ -1,3 +1,6 @@
+import copy
+import ctypes
+
 import numpy as np
 import pytest
 import torch
@@ -73,27 +76,41 @@ def test_a_fork_goes_its_own_way_and_a_restart_forgets(kind):
         assert series.absence(np.array([3000])).decay == 1.0
 
 
-def test_kernels_are_told_where_the_numbers_stand_now():
-    series, step = AdamSeries(np.float32), Step("adam", 1e-3, 0.0, 1e-8, 0.9, 0.999, 0.1, 0.03)
-    before = series.addresses()
-    assert series.addresses() == before
-    fork = series.fork()
+def told(clock, n):
+    """Return what kernels are told: for how many steps there is room, where `n` kinds of numbers begin."""
+    return list((ctypes.c_int64 * (1 + n)).from_address(clock.address()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        (AdamSeries, ["history", "moments", "middle", "closed", "log_decay", "log1", "log2", "ratio"]),
+        (LinearSeries, ["inner", "outer"]),
+    ],
+)
+def test_kernels_are_told_where_the_numbers_stand_now(kind, names):
+    series, step = kind(np.float32), Step("adam", 1e-3, 0.0, 1e-8, 0.9, 0.999, 0.1, 0.03)
+    told(series, len(names))
+    copies = [series.fork(), copy.deepcopy(series)]
     for _ in range(1100):  # more than a clock begins with room for
         series.advance(step)
-    for clock in (series, fork):
-        named = (
-            clock.history,
-            clock.moments,
-            clock.middle,
-            clock.closed,
-            clock.log_decay,
-            clock.log1,
-            clock.log2,
-            clock.ratio,
-        )
-        assert clock.addresses() == tuple(numbers.ctypes.data for numbers in named)
+    assert series.n_kept > 1024 > copies[0].now
+    for clock in (series, *copies):
+        where = [getattr(clock, name).ctypes.data for name in names]
+        assert told(clock, len(names)) == [clock.n_kept, *where]
+    assert told(copies[0], 1) != told(copies[1], 1) != told(series, 1)
     series.restart()
-    assert series.addresses()[0] == series.history.ctypes.data
+    assert told(series, 1) == [series.n_kept, getattr(series, names[0]).ctypes.data]
+
+
+def test_two_who_ask_a_clock_at_once_get_scratch_of_their_own():
+    series = AdamSeries(np.float32)
+    first = series.take_scratch(11, 2)
+    second = series.take_scratch(11, 2)
+    assert first.at != second.at
+    series.put_back(first)
+    assert series.take_scratch(11, 1) is first
+    assert series.take_scratch(11, 3).known.shape == (3, series.n_kept)
 
 
 def the_same_sums(name, steps, fields, tolerance):

@@ -20,7 +20,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler_machinery import PassManager
 from numba.core.dispatcher import _FunctionCompiler  # type: ignore[attr-defined]
 from numba.core.typed_passes import InlineOverloads, NopythonRewrites
-from numba.core.untyped_passes import InlineClosureLikes, InlineInlinables
+from numba.core.untyped_passes import InlineClosureLikes
 
 _SOURCES = Path(__file__).parents[1]
 _config: Any = numba.config
@@ -131,7 +131,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 class _Pipeline(Compiler):
     """The passes of Numba, but not those that look for what no kernel has: closures, sums of whole arrays."""
 
-    left_out = (InlineClosureLikes, InlineInlinables, InlineOverloads, NopythonRewrites)
+    left_out = (InlineClosureLikes, InlineOverloads, NopythonRewrites)
 
     def define_pipelines(self) -> list[PassManager]:
         usual, pipeline = DefaultPassBuilder.define_nopython_pipeline(self.state), PassManager("kernels")
@@ -248,7 +248,7 @@ class compiled_body:  # noqa: N801 (a decorator)
     def address(self) -> int:
         """Where the machine code begins."""
         signature = ((numba.types.int64,), numba.types.void)
-        options = {"nopython": True, "nogil": True}
+        options = {"nopython": True, "nogil": True, "error_model": "numpy"}  # dividing by 0 raises nothing
         code: Any = CFunc(self.function, signature, locals={}, options=options, pipeline_class=_Pipeline)
         code._cache = _cache_of(self.function)
         with _uncollected():

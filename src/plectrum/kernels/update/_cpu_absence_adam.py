@@ -28,10 +28,10 @@ from plectrum.kernels.native._cpu_memory import (
 from plectrum.kernels.update._cpu_behind import (
     CHANCE,
     CLOCK,
+    ITS_CLOCK,
     N_KEPT,
     NOW,
     NUMBERS,
-    OF_RULE,
     OPEN,
     POSITION,
     START,
@@ -61,12 +61,12 @@ def replay(w, m, v, s, now, past):
     history, closed, log_decay, n_kept, numbers = past
     factor1, factor2, kind = 1.0, 1.0, numbers.dtype.type
     for k in range(s + 1, closed[s] + 1):
-        factor1 *= history[3 * n_kept + k]
-        factor2 *= history[4 * n_kept + k]
-        correction = history[n_kept + k]
-        rate, floor = history[k] * correction * factor1, history[5 * n_kept + k] * correction
+        factor1 *= history[BETA1 * n_kept + k]
+        factor2 *= history[ROOT2 * n_kept + k]
+        correction = history[CORRECTION2 * n_kept + k]
+        rate, floor = history[k] * correction * factor1, history[EPS * n_kept + k] * correction
         below = spread(kind(factor2)) * root(v) + spread(kind(floor))
-        w = spread(kind(history[2 * n_kept + k])) * w - spread(kind(rate)) * m / below
+        w = spread(kind(history[KEPT * n_kept + k])) * w - spread(kind(rate)) * m / below
     return spread(kind(math.exp(log_decay[now] - log_decay[closed[s]]))) * w
 
 
@@ -137,8 +137,13 @@ def catch_up_adam_row(at, dim, s, is_new, now, like, numbers, known, past, key):
         catch_up_lanes(at, whole, dim - whole, like, numbers, h, shrinks, key)
 
 
-# arguments of a body of `catch_up`, beside those of `_cpu_behind`
-HISTORY, MOMENTS, MIDDLES, CLOSED, LOG_DECAY, LOG1, LOG2, RATIO = range(OF_RULE, OF_RULE + 8)
+# what an `AdamSeries` keeps, in the order of its `_kept`, after `N_KEPT`
+HISTORY, MOMENTS, MIDDLES, CLOSED, LOG_DECAY, LOG1, LOG2, RATIO = range(1, 9)
+# of `HISTORY` and of the numbers of a step
+RATE, CORRECTION2, KEPT, BETA1, ROOT2, EPS, N_HISTORY = range(7)
+STEP_MIDDLE, STEP_LOG, STEP_LOG1, STEP_LOG2 = range(
+    N_HISTORY, N_HISTORY + 4
+)  # of the numbers of a step alone
 
 
 @inlined
@@ -148,13 +153,13 @@ def sum_up(a, s, at, numbers):
     `LEAST` is the smallest v that the series serves: M_6 z^6, left out, must stay below a share of M_0.
     """
     sums, limit = pointer_like(at, numbers), TOLERANCE_64 if numbers.itemsize == 8 else TOLERANCE_32
-    t, n_kept, moments = a[NOW] - a[START], a[N_KEPT], float64_at(a[MOMENTS])
-    log_decay, log1, log2 = float64_at(a[LOG_DECAY]), float64_at(a[LOG1]), float64_at(a[LOG2])
-    closed = int64_at(a[CLOSED])[s]
+    c, t = int64_at(a[CLOCK]), a[NOW] - a[START]
+    n_kept, moments, closed = c[N_KEPT], float64_at(c[MOMENTS]), int64_at(c[CLOSED])[s]
+    log_decay, log1, log2 = float64_at(c[LOG_DECAY]), float64_at(c[LOG1]), float64_at(c[LOG2])
     after = math.exp(log_decay[t] - log_decay[closed]) if closed != t else 1.0
     for j in range(N_TERMS):
         sums[j] = moments[j * n_kept + s] * after
-    middle = float64_at(a[HISTORY])[5 * n_kept + t] * float64_at(a[MIDDLES])[s]
+    middle = float64_at(c[HISTORY])[EPS * n_kept + t] * float64_at(c[MIDDLES])[s]
     sums[DECAY] = math.exp(log_decay[t] - log_decay[s])
     sums[SHRINK1] = math.exp(log1[t] - log1[s])
     sums[SHRINK2] = math.exp(log2[t] - log2[s])
@@ -181,8 +186,8 @@ def catch_up_adam_rows(a, rows, lasts, n, dim, like, numbers, sums_at):
     In a large table each row is on another page, whose address has to be found: many at once, if nothing
     stands between the questions.
     """
-    start, now = a[START], a[NOW] - a[START]
-    past = (float64_at(a[HISTORY]), int64_at(a[CLOSED]), float64_at(a[LOG_DECAY]), a[N_KEPT], numbers)
+    c, start, now = int64_at(a[CLOCK]), a[START], a[NOW] - a[START]
+    past = (float64_at(c[HISTORY]), int64_at(c[CLOSED]), float64_at(c[LOG_DECAY]), c[N_KEPT], numbers)
     row_bytes, state_bytes = dim * like.itemsize, dim * numbers.itemsize
     for i in range(min(_FEW, n)):
         ask_for_adam_row(a, rows[i], row_bytes, state_bytes)
@@ -219,28 +224,31 @@ def catch_up(dtype: str, n_columns: int) -> compiled_body:
 
 @compiled_body
 def add_step(arguments):
-    """Add one step to the running sums of an `AdamSeries`, as it does without; move `OPEN` on."""
-    a, c = int64_at(arguments), int64_at(arguments + 8 * (CLOCK - N_KEPT))
-    t, n_kept, numbers = a[POSITION], c[N_KEPT], float64_at(a[NUMBERS])
-    rate, correction2, f, beta1, root2 = numbers[0], numbers[1], numbers[2], numbers[3], numbers[4]
+    """Add one step to the running sums of an `AdamSeries`, as its `_add_step` does; move `OPEN` on."""
+    a = int64_at(arguments)
+    c, t, numbers = int64_at(a[ITS_CLOCK]), a[POSITION], float64_at(a[NUMBERS])
+    n_kept, f, ratio_by, root2 = c[N_KEPT], numbers[KEPT], numbers[BETA1] / numbers[ROOT2], numbers[ROOT2]
+    correction2, weight = numbers[CORRECTION2], numbers[RATE] * numbers[CORRECTION2]
     history, moments, middle = float64_at(c[HISTORY]), float64_at(c[MOMENTS]), float64_at(c[MIDDLES])
     log_decay, log1, log2 = float64_at(c[LOG_DECAY]), float64_at(c[LOG1]), float64_at(c[LOG2])
     closed, ratio = int64_at(c[CLOSED]), float64_at(c[RATIO])
-    middle[t], ratio[t] = numbers[6], 1.0
+    middle[t], ratio[t] = numbers[STEP_MIDDLE], 1.0
     for j in range(N_TERMS + 1):
         moments[j * n_kept + t] = 0.0
     for s in range(a[OPEN], t + 1):
-        ratio[s] *= beta1 / root2
-        term = rate * correction2 * ratio[s]
+        ratio[s] *= ratio_by
+        term = weight * ratio[s]
         away = correction2 / (math.exp(0.5 * (log2[t] - log2[s])) * root2) / middle[s] - 1
         for j in range(N_TERMS + 1):
             moments[j * n_kept + s] = moments[j * n_kept + s] * f + term
             term *= away
         closed[s] = t + 1
     closed[t + 1] = t + 1
-    log_decay[t + 1] = log_decay[t] + numbers[7]
-    log1[t + 1], log2[t + 1] = log1[t] + numbers[8], log2[t] + numbers[9]
-    for j in range(6):
+    log_decay[t + 1] = log_decay[t] + numbers[STEP_LOG]
+    log1[t + 1], log2[t + 1] = log1[t] + numbers[STEP_LOG1], log2[t] + numbers[STEP_LOG2]
+    for j in range(N_HISTORY):
         history[j * n_kept + t + 1] = numbers[j]
-    while a[OPEN] <= t and ratio[a[OPEN]] < OVER:
-        a[OPEN] += 1
+    first, least = a[OPEN], math.log(OVER) + math.log(numbers[EPS])
+    while first <= t and (ratio[first] < OVER or log1[t + 1] - log1[first] < least):
+        first += 1
+    a[OPEN] = first

@@ -13,10 +13,10 @@ from plectrum.kernels.native._cpu_memory import float64_at, int64_at, pointer_li
 from plectrum.kernels.update._cpu_behind import (
     CHANCE,
     CLOCK,
+    ITS_CLOCK,
     N_KEPT,
     NOW,
     NUMBERS,
-    OF_RULE,
     OPEN,
     POSITION,
     START,
@@ -33,17 +33,17 @@ __all__ = ["N_SUMS", "OPEN", "add_step", "catch_up", "desk_bytes"]
 _AHEAD = 12
 N_SUMS = 4  # of a last step: a matrix
 _N_SUMS = np.int64(N_SUMS)  # no literal
-# arguments of a body of `catch_up`, beside those of `_cpu_behind`
-INNER, OUTER = range(OF_RULE, OF_RULE + 2)
+INNER, OUTER = 1, 2  # what a `LinearSeries` keeps, in the order of its `_kept`, after `N_KEPT`
 
 
 @inlined
 def sum_up(a, s, at, numbers):
     """Write to address `at` the matrix by which absence since step `s` moves a row and its momentum."""
-    inner, n, block = float64_at(a[INNER]), a[N_KEPT], s // BLOCK
+    c, block = int64_at(a[CLOCK]), s // BLOCK
+    inner, n = float64_at(c[INNER]), c[N_KEPT]
     ww, wb, bw, bb = inner[s], inner[n + s], inner[2 * n + s], inner[3 * n + s]
     if block < (a[NOW] - a[START] - 1) // BLOCK:
-        outer, n = float64_at(a[OUTER]), n // BLOCK
+        outer, n = float64_at(c[OUTER]), n // BLOCK
         o_ww, o_wb, o_bw, o_bb = outer[block], outer[n + block], outer[2 * n + block], outer[3 * n + block]
         ww, wb, bw, bb = (
             *(o_ww * ww + o_wb * bw, o_ww * wb + o_wb * bb),
@@ -125,9 +125,10 @@ def put_unit(products, stride, s):
 
 @compiled_body
 def add_step(arguments):
-    """Multiply the products of a `LinearSeries` by the matrix of one more step, as it does without."""
-    a, c = int64_at(arguments), int64_at(arguments + 8 * (CLOCK - N_KEPT))
-    t, first, n_kept, matrix = a[POSITION], a[OPEN], c[N_KEPT], float64_at(a[NUMBERS])
+    """Multiply the products of a `LinearSeries` by the matrix of one more step, as its `_add_step` does."""
+    a = int64_at(arguments)
+    c, t, first, matrix = int64_at(a[ITS_CLOCK]), a[POSITION], a[OPEN], float64_at(a[NUMBERS])
+    n_kept = c[N_KEPT]
     inner, outer, n_full = float64_at(c[INNER]), float64_at(c[OUTER]), t // BLOCK
     put_unit(inner, n_kept, t)
     if n_full > 0 and t == first:

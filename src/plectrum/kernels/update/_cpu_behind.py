@@ -47,12 +47,13 @@ def find_all_behind(first, end, clock, rows, lasts):
     return count
 
 
-# arguments of a body that catches rows up; those of its rule follow from `OF_RULE` on
+# arguments of a body that catches rows up
 TURN, SEAT, N_PARTS, IDS, ID_STRIDE, FIRST, N_WANTED, LAST, N_ROWS = range(9)  # IDS 0: the rows from FIRST on
 TABLE, STATE1, STATE2, DIM, START, NOW, CHANCE, DESKS, DESK_BYTES, N_MOST = range(9, 19)
-SUMS, KNOWN, N_KEPT, OF_RULE = range(19, 23)
-# arguments of a body that adds a step to a clock; from `CLOCK` on they stand as those above from `N_KEPT` on
-NUMBERS, POSITION, OPEN, CLOCK = range(4)
+SUMS, KNOWN, CLOCK = range(19, 22)
+# arguments of a body that adds a step to a clock
+NUMBERS, POSITION, OPEN, ITS_CLOCK = range(4)
+N_KEPT = 0  # of what stands at `CLOCK`, which goes on with where the numbers begin that the rule keeps
 
 
 def desk_bytes(n_most: int) -> int:
@@ -69,9 +70,9 @@ def catch_up_in_turns(sum_up, catch_up_rows, n_sums, n_columns, arguments, like,
     finds those numbers in row `s` of what stands at `sums_at`. Rows have `n_columns`, unless it is 0.
     """
     a = int64_at(arguments)
-    seat = take_turn(arguments + 8 * SEAT)
-    desk, known = a[DESKS] + seat * a[DESK_BYTES], int64_at(a[KNOWN] + seat * a[N_KEPT] * 8)
-    sums_at = a[SUMS] + seat * a[N_KEPT] * n_sums * numbers.itemsize
+    seat, n_kept = take_turn(arguments + 8 * SEAT), int64_at(a[CLOCK])[N_KEPT]
+    desk, known = a[DESKS] + seat * a[DESK_BYTES], int64_at(a[KNOWN] + seat * n_kept * 8)
+    sums_at = a[SUMS] + seat * n_kept * n_sums * numbers.itemsize
     rows, lasts = int64_at(desk + 64), int64_at(desk + 64 + 8 * a[N_MOST])
     int32_at(desk)[0] = NEVER_BEHIND
     wanted, clock = (a[IDS], a[ID_STRIDE], a[N_WANTED]), (a[LAST], a[N_ROWS], a[START], a[NOW])

@@ -21,7 +21,9 @@ few rows concerned are replayed (`needs_replay`).
 Momentum SGD is linear in (w, b): a product of 2 x 2 matrices does the same.
 """
 
+import copy
 import math
+from array import array
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -35,7 +37,7 @@ Numbers = NDArray[np.float64]
 
 N_TERMS = 6  # M_0 .. M_5; M_6 bounds the rest (it is positive, the power being even)
 OVER = 1e-19  # a_k has no weight left: below the rounding of float64, ten steps' worth
-_LOG_OF_ZERO = -700.0
+_LOG_OF_ZERO, _LOG_OF_LITTLE = -700.0, -18.0
 # what running sums need of a step: for a replay lr/c1, c2, f, beta1, sqrt(beta2) and eps; the x about which
 # an absence that begins before it is expanded; the logarithms of f and of both betas
 StepNumbers = tuple[float, float, float, float, float, float, float, float, float, float]
@@ -45,13 +47,15 @@ StepNumbers = tuple[float, float, float, float, float, float, float, float, floa
 def _shrinking(beta1: float, beta2: float, dtype: np.dtype) -> tuple[float, float, float, float, float]:
     """Return beta1 and sqrt(beta2) as rounded by the dtype, the logarithms of beta1 and beta2, and an age.
 
-    That age, in steps, is where an absence has half its weight behind it.
+    That age, in steps, is about where an absence has half its weight behind it, but not where hardly anything
+    is left of the first moment: there the second may be below all numbers.
     """
     rounded = dtype.type
     shrink1 = 1 - float(rounded(1 - beta1))
     root2 = math.sqrt(float(rounded(beta2)))
     log1 = math.log(shrink1) if shrink1 > 0 else _LOG_OF_ZERO
-    return shrink1, root2, log1, 2 * math.log(root2), min(1 / (1 - beta1 / root2), 50.0)
+    age = min(1 / (1 - beta1 / root2), 50.0, _LOG_OF_LITTLE / log1)
+    return shrink1, root2, log1, 2 * math.log(root2), age
 
 
 class AdamAbsence(NamedTuple):
@@ -66,16 +70,17 @@ class AdamAbsence(NamedTuple):
     rest: Numbers  # bound on what the series leaves out, as a share of M_0, where z = 1
 
 
-class _Clock:
+class Clock:
     """What clocks share.
 
     Attributes
     ----------
     add_step : callable or None
-        A compiled stand-in for `_add_step`.
+        What takes the place of the class's own `_add_step`, which is NumPy: a compiled one, chosen when the
+        first table that goes by the clock is adopted.
     first_open : int
-        From here on a step changes what belongs to a single last step; counted from `start`, as all positions
-        are.
+        The first of the last steps whose sums one more step changes, counted from `start` as all positions
+        are: an absence may have no weight left (`AdamSeries`), or its block be full (`LinearSeries`).
     """
 
     add_step: Callable[[Any, tuple[float, ...]], None] | None = None
@@ -84,24 +89,67 @@ class _Clock:
         self.dtype = np.dtype(dtype)
         self.start = self.now = start
         self.first_open = 0
-        self._sums: tuple[NDArray[Any], NDArray[np.int64], tuple[int, int]] | None = None
+        self._columns: array[int] | None = None
+        self._scratch: Scratch | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Clock":
+        return self.fork()
+
+    def fork(self) -> "Clock":
+        """Return a copy that goes its own way: for tables that sit out a step."""
+        other = copy.copy(self)
+        other._columns = other._scratch = None
+        for name, numbers in self.__dict__.items():
+            if isinstance(numbers, np.ndarray):
+                setattr(other, name, numbers.copy())
+        return other
+
+    def advance(self, step: Step) -> None:
+        """Take note of one more step."""
+        raise NotImplementedError
+
+    def restart(self) -> None:
+        """Forget the past: every row stands at the present step."""
+        self.__init__(self.dtype, self.now)  # type: ignore[misc]
 
     @property
     def n_kept(self) -> int:
         """For how many steps there is room."""
         raise NotImplementedError
 
-    def room_for_sums(self, n_sums: int, n_threads: int) -> tuple[int, int]:
-        """Return where compiled kernels find scratch: per thread and last step, sums and their step."""
-        n_kept = self.n_kept
-        if self._sums is None or self._sums[1].shape[1] != n_kept or len(self._sums[1]) < n_threads:
-            sums = np.empty((n_threads, n_kept, n_sums), self.dtype)
-            known = np.full((n_threads, n_kept), -1)
-            self._sums = (sums, known, (sums.ctypes.data, known.ctypes.data))
-        return self._sums[2]
+    def _kept(self) -> tuple[NDArray[Any], ...]:
+        """Return the numbers that compiled kernels use, in their order."""
+        raise NotImplementedError
+
+    def address(self) -> int:
+        """Return where kernels find how many steps there is room for, and where the numbers begin."""
+        if self._columns is None:
+            self._columns = array("q", (self.n_kept, *(numbers.ctypes.data for numbers in self._kept())))
+        return self._columns.buffer_info()[0]
+
+    def take_scratch(self, n_sums: int, n_threads: int) -> "Scratch":
+        """Return room for what absences come to, to be put back: two threads of Python's may ask at once."""
+        found, self._scratch = self._scratch, None
+        if found is None or found.known.shape[1] != self.n_kept or len(found.known) < n_threads:
+            sums = np.empty((n_threads, self.n_kept, n_sums), self.dtype)
+            known = np.full((n_threads, self.n_kept), -1)
+            found = Scratch(sums, known, (sums.ctypes.data, known.ctypes.data))
+        return found
+
+    def put_back(self, scratch: "Scratch") -> None:
+        """Keep the room for the next call."""
+        self._scratch = scratch
 
 
-class AdamSeries(_Clock):
+class Scratch(NamedTuple):
+    """Room for what absence since each step comes to, thread by thread, and when it was last asked for."""
+
+    sums: NDArray[Any]  # (n_threads, n_kept, n_sums)
+    known: NDArray[np.int64]  # (n_threads, n_kept)
+    at: tuple[int, int]
+
+
+class AdamSeries(Clock):
     """The running sums of Adam's and AdamW's absences: one clock for all tables that step together.
 
     Parameters
@@ -121,20 +169,6 @@ class AdamSeries(_Clock):
         # running sums of logarithms, and what a replay needs
         self.log_decay, self.log1, self.log2 = np.zeros(n), np.zeros(n), np.zeros(n)
         self.history = np.zeros((6, n))
-        self._addresses: tuple[int, ...] = ()
-
-    def fork(self) -> "AdamSeries":
-        """Return a copy that goes its own way: for tables that sit out a step."""
-        other = object.__new__(type(self))
-        other.__dict__.update(
-            {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in self.__dict__.items()}
-        )
-        other._addresses, other._sums = (), None
-        return other
-
-    def restart(self) -> None:
-        """Forget the past: every row stands at the present step."""
-        self.__init__(self.dtype, self.now)  # type: ignore[misc]
 
     def advance(self, step: Step) -> None:
         """Take note of one more step."""
@@ -152,7 +186,7 @@ class AdamSeries(_Clock):
 
     def _add_step(self, numbers: StepNumbers) -> None:
         """Add one step to the running sums of every last step that still gathers weight."""
-        rate, correction2, f, beta1, root2, _, middle, log_f, log1, log2 = numbers
+        rate, correction2, f, beta1, root2, eps, middle, log_f, log1, log2 = numbers
         t = self.now - self.start  # position of the state before this step
         lo, hi = self.first_open, t + 1
         self.middle[t], self.ratio[t], self.moments[:, t] = middle, 1.0, 0.0
@@ -169,12 +203,15 @@ class AdamSeries(_Clock):
         for sums, more in ((self.log_decay, log_f), (self.log1, log1), (self.log2, log2)):
             sums[t + 1] = sums[t] + more
         self.history[:, t + 1] = numbers[: len(self.history)]
-        while self.first_open <= t and self.ratio[self.first_open] < OVER:
+        least = math.log(OVER) + math.log(eps)  # what is left of the moment, over eps, is as little
+        while self.first_open <= t and (
+            self.ratio[self.first_open] < OVER or self.log1[t + 1] - self.log1[self.first_open] < least
+        ):
             self.first_open += 1
 
     def _grow(self) -> None:
         self._capacity *= 2
-        self._addresses = ()
+        self._columns = None
         for name, old in list(self.__dict__.items()):
             if isinstance(old, np.ndarray):
                 new = np.zeros((*old.shape[:-1], self._capacity), old.dtype)
@@ -186,15 +223,9 @@ class AdamSeries(_Clock):
         """For how many steps there is room."""
         return self._capacity
 
-    def addresses(self) -> tuple[int, ...]:
-        """Return where the numbers begin that compiled kernels use, in their order; asked at every step."""
-        if not self._addresses:
-            read = (
-                *(self.history, self.moments, self.middle, self.closed),
-                *(self.log_decay, self.log1, self.log2, self.ratio),
-            )
-            self._addresses = tuple(numbers.ctypes.data for numbers in read)
-        return self._addresses
+    def _kept(self) -> tuple[NDArray[Any], ...]:
+        sums = (self.moments, self.middle, self.closed, self.log_decay, self.log1, self.log2, self.ratio)
+        return (self.history, *sums)
 
     def absence(self, last: NDArray[np.integer]) -> AdamAbsence:
         """Return what the steps since `last` did to rows that took part in none of them."""
@@ -220,7 +251,7 @@ class AdamSeries(_Clock):
 BLOCK = 256
 
 
-class LinearSeries(_Clock):
+class LinearSeries(Clock):
     """The running products of the 2 x 2 matrices by which momentum SGD moves (w, b) while the gradient is
     zero.
 
@@ -237,23 +268,13 @@ class LinearSeries(_Clock):
         self.inner = np.empty((2, 2, BLOCK))  # from s to the end of its block, or to now
         self.outer = np.empty((2, 2, 1))  # from the end of a block that is full to now
 
-    def fork(self) -> "LinearSeries":
-        """Return a copy that goes its own way."""
-        other = LinearSeries(self.dtype, self.start)
-        other.now, other.first_open, other.add_step = self.now, self.first_open, self.add_step
-        other.inner, other.outer = self.inner.copy(), self.outer.copy()
-        return other
-
-    def restart(self) -> None:
-        """Forget the past: every row stands at the present step."""
-        self.__init__(self.dtype, self.now)  # type: ignore[misc]
-
     def advance(self, step: Step) -> None:
         """Take note of one more step."""
         t = self.now - self.start
         if t == self.n_kept:
             self.inner = np.concatenate([self.inner, np.empty_like(self.inner)], axis=2)
             self.outer = np.concatenate([self.outer, np.empty_like(self.outer)], axis=2)
+            self._columns = None
         self.first_open = t - t % BLOCK
         (self.add_step or LinearSeries._add_step)(self, self._matrix_of(step))
         self.now += 1
@@ -263,9 +284,8 @@ class LinearSeries(_Clock):
         """For how many steps there is room."""
         return int(self.inner.shape[2])
 
-    def addresses(self) -> tuple[int, ...]:
-        """Return where `inner` and `outer` begin, for compiled kernels."""
-        return self.inner.ctypes.data, self.outer.ctypes.data
+    def _kept(self) -> tuple[NDArray[Any], ...]:
+        return self.inner, self.outer
 
     def _matrix_of(self, step: Step) -> tuple[float, ...]:
         """Return the matrix of a step without a gradient, row by row."""
