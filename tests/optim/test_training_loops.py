@@ -418,12 +418,18 @@ def test_ids_that_get_other_memory_change_no_step(when):
     assert not moved[5000:].any()
 
 
-def test_ids_in_memory_that_numpy_fills_anew_are_brought_up_to_date_again():
+def large_and_behind():
+    """Return a layer whose first 5,000 rows are a step behind."""
     layer, optimizer = large("AdamW")
     for first in (0, 5000):
         layer(torch.arange(first, first + 5000)).sum().backward()
         optimizer.step()
         optimizer.zero_grad()
+    return layer
+
+
+def test_ids_in_memory_that_numpy_fills_anew_are_brought_up_to_date_again():
+    layer = large_and_behind()
     buffer = np.arange(10_000, 15_000)
     with torch.no_grad():
         ids = torch.from_numpy(buffer)
@@ -434,11 +440,7 @@ def test_ids_in_memory_that_numpy_fills_anew_are_brought_up_to_date_again():
 
 
 def test_ids_that_get_other_memory_are_brought_up_to_date_again():
-    layer, optimizer = large("AdamW")
-    for first in (0, 5000):
-        layer(torch.arange(first, first + 5000)).sum().backward()
-        optimizer.step()
-        optimizer.zero_grad()
+    layer = large_and_behind()
     with torch.no_grad():
         ids = torch.arange(10_000, 15_000)
         layer(ids)

@@ -77,8 +77,8 @@ def catch_up(ledger: Ledger, table: Tensor, wanted: Wanted, last: Tensor) -> Non
     assert isinstance(series, Clock)
     names = ("exp_avg", "exp_avg_sq") if isinstance(series, AdamSeries) else ("momentum_buffer",)
     states = [ledger.state.get(name) for name in names]
-    has_stepped = states[0] is not None or isinstance(series, LinearSeries)  # which needs no state to have
-    can_move = table.shape[1] > 0 and has_stepped
+    # Adam moves no row before it has moments; SGD without momentum never has a state
+    can_move = table.shape[1] > 0 and (isinstance(series, LinearSeries) or states[0] is not None)
     if can_move and is_compiled(table) and (isinstance(wanted, range) or wanted.is_cpu):
         if table.dtype.itemsize > 2 or _any_behind(wanted, last, series.now):
             _catch_up_compiled(table, states, wanted, last, series)

@@ -129,9 +129,8 @@ class Ledger:
         self.check(table)
         if not self.is_behind or not ids.numel():
             return
-        now = self._now
         self._catch_up(self, table, ids, self._last_of(table))
-        self._seen = None if ids.is_inference() else (ids, ids._version, now)
+        self._seen = None if ids.is_inference() else (ids, ids._version, self._now)
 
     def catch_up_for_update(self, table: Tensor, ids: Tensor) -> None:
         """As `catch_up`, for the ids of a gradient: those of the last lookup are not gone through again.

@@ -5,12 +5,10 @@
 import math
 from functools import cache
 
-import numba
 import numpy as np
 
 from plectrum.kernels.native._cpu_compile import YES, ZERO, called, compiled_body, inlined
 from plectrum.kernels.native._cpu_lanes import (
-    POINTERS,
     WIDTH,
     any_below,
     load,
@@ -37,9 +35,8 @@ from plectrum.kernels.update._cpu_behind import (
     START,
     STATE1,
     STATE2,
-    SUMS,
     TABLE,
-    catch_up_in_turns,
+    catching_up,
     desk_bytes,
 )
 from plectrum.kernels.update._series import N_TERMS, OVER
@@ -52,7 +49,6 @@ TOLERANCE_32, TOLERANCE_64 = 1e-7, 1e-11  # as `torch_ops.TOLERANCE`
 # columns of `sums`, one row per last step: M_0 .. M_5 and then
 DECAY, SHRINK1, SHRINK2, MIDDLE, LEAST = 6, 7, 8, 9, 10
 N_SUMS = 11
-_N_SUMS = np.int64(N_SUMS)  # no literal
 
 
 @inlined
@@ -141,9 +137,7 @@ def catch_up_adam_row(at, dim, s, is_new, now, like, numbers, known, past, key):
 HISTORY, MOMENTS, MIDDLES, CLOSED, LOG_DECAY, LOG1, LOG2, RATIO = range(1, 9)
 # of `HISTORY` and of the numbers of a step
 RATE, CORRECTION2, KEPT, BETA1, ROOT2, EPS, N_HISTORY = range(7)
-STEP_MIDDLE, STEP_LOG, STEP_LOG1, STEP_LOG2 = range(
-    N_HISTORY, N_HISTORY + 4
-)  # of the numbers of a step alone
+STEP_MIDDLE, STEP_LOG, STEP_LOG1, STEP_LOG2 = range(6, 10)  # of the latter alone
 
 
 @inlined
@@ -209,17 +203,7 @@ def catch_up(dtype: str, n_columns: int) -> compiled_body:
 
     It has `n_columns`, or any number where that is 0; see `dispatch.known_columns`.
     """
-    table_at, numbers_at = POINTERS[dtype]
-    known = np.int64(n_columns)  # no literal: Numba would compile for each
-
-    def body(arguments):
-        at = int64_at(arguments)[SUMS]
-        numbers = numba.carray(numbers_at(at), (1,))
-        like = numba.carray(table_at(at), (1,))
-        catch_up_in_turns(sum_up, catch_up_adam_rows, _N_SUMS, known, arguments, like, numbers)
-
-    body.__qualname__ = f"catch_up_adam_{dtype}_{n_columns or 'any'}"  # its name in the cache
-    return compiled_body(body)
+    return catching_up("adam", sum_up, catch_up_adam_rows, N_SUMS, dtype, n_columns)
 
 
 @compiled_body

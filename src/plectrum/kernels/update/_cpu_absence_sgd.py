@@ -4,11 +4,8 @@
 # Numba types these functions; the tests hold them to the reference.
 from functools import cache
 
-import numba
-import numpy as np
-
 from plectrum.kernels.native._cpu_compile import ONE, YES, ZERO, compiled_body, inlined
-from plectrum.kernels.native._cpu_lanes import POINTERS, WIDTH, load, spread, store, store_at_random
+from plectrum.kernels.native._cpu_lanes import WIDTH, load, spread, store, store_at_random
 from plectrum.kernels.native._cpu_memory import float64_at, int64_at, pointer_like, prefetch_row
 from plectrum.kernels.update._cpu_behind import (
     CHANCE,
@@ -21,9 +18,8 @@ from plectrum.kernels.update._cpu_behind import (
     POSITION,
     START,
     STATE1,
-    SUMS,
     TABLE,
-    catch_up_in_turns,
+    catching_up,
     desk_bytes,
 )
 from plectrum.kernels.update._series import BLOCK
@@ -32,7 +28,6 @@ __all__ = ["N_SUMS", "OPEN", "add_step", "catch_up", "desk_bytes"]
 
 _AHEAD = 12
 N_SUMS = 4  # of a last step: a matrix
-_N_SUMS = np.int64(N_SUMS)  # no literal
 INNER, OUTER = 1, 2  # what a `LinearSeries` keeps, in the order of its `_kept`, after `N_KEPT`
 
 
@@ -78,7 +73,7 @@ def catch_up_sgd_rows(a, rows, lasts, n, dim, like, numbers, sums_at):
             if buffer:
                 prefetch_row(buffer + rows[i + _AHEAD] * state_bytes, state_bytes, YES)
         w_at, b_at = a[TABLE] + rows[i] * row_bytes, buffer + rows[i] * state_bytes if buffer else 0
-        known = pointer_like(sums_at + (lasts[i] - a[START]) * _N_SUMS * numbers.itemsize, numbers)
+        known = pointer_like(sums_at + (lasts[i] - a[START]) * N_SUMS * numbers.itemsize, numbers)
         matrix = spread(known[0]), spread(known[1]), spread(known[2]), spread(known[3])
         key = a[CHANCE] + rows[i] * dim
         for k in range(ZERO, whole, WIDTH):
@@ -93,17 +88,7 @@ def catch_up(dtype: str, n_columns: int) -> compiled_body:
 
     It has `n_columns`, or any number where that is 0; see `dispatch.known_columns`.
     """
-    table_at, numbers_at = POINTERS[dtype]
-    known = np.int64(n_columns)  # no literal: Numba would compile for each
-
-    def body(arguments):
-        at = int64_at(arguments)[SUMS]
-        numbers = numba.carray(numbers_at(at), (1,))
-        like = numba.carray(table_at(at), (1,))
-        catch_up_in_turns(sum_up, catch_up_sgd_rows, _N_SUMS, known, arguments, like, numbers)
-
-    body.__qualname__ = f"catch_up_sgd_{dtype}_{n_columns or 'any'}"  # its name in the cache
-    return compiled_body(body)
+    return catching_up("sgd", sum_up, catch_up_sgd_rows, N_SUMS, dtype, n_columns)
 
 
 @inlined

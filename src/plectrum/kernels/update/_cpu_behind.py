@@ -2,7 +2,13 @@
 
 # mypy: ignore-errors
 # Numba types these functions; the tests hold them to the reference.
-from plectrum.kernels.native._cpu_compile import inlined
+from typing import Any
+
+import numba
+import numpy as np
+
+from plectrum.kernels.native._cpu_compile import compiled_body, inlined
+from plectrum.kernels.native._cpu_lanes import POINTERS
 from plectrum.kernels.native._cpu_memory import int32_at, int64_at, prefetch, take_turn
 
 _AHEAD = 32  # one number a row, and nothing to do meanwhile
@@ -91,3 +97,19 @@ def catch_up_in_turns(sum_up, catch_up_rows, n_sums, n_columns, arguments, like,
                 sum_up(a, s, sums_at + s * n_sums * numbers.itemsize, numbers)
                 known[s] = a[NOW]
         catch_up_rows(a, rows, lasts, n, n_columns or a[DIM], like, numbers, sums_at)
+
+
+def catching_up(
+    rule: str, sum_up: Any, catch_up_rows: Any, n_sums: int, dtype: str, n_columns: int
+) -> compiled_body:
+    """Return the compiled catching up of a rule's rows, in tables of this dtype; see `catch_up_in_turns`."""
+    table_at, numbers_at = POINTERS[dtype]
+    each, known = np.int64(n_sums), np.int64(n_columns)  # no literals: Numba would compile for each
+
+    def body(arguments):
+        at = int64_at(arguments)[SUMS]
+        like, numbers = numba.carray(table_at(at), (1,)), numba.carray(numbers_at(at), (1,))
+        catch_up_in_turns(sum_up, catch_up_rows, each, known, arguments, like, numbers)
+
+    body.__qualname__ = f"catch_up_{rule}_{dtype}_{n_columns or 'any'}"  # its name in the cache
+    return compiled_body(body)

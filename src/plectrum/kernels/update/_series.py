@@ -162,8 +162,7 @@ class AdamSeries(Clock):
 
     def __init__(self, dtype: np.dtype | type, start: int = 0) -> None:
         super().__init__(dtype, start)
-        self._capacity = 1024
-        n = self._capacity
+        n = 1024
         self.moments = np.zeros((N_TERMS + 1, n))
         self.middle, self.ratio, self.closed = np.ones(n), np.ones(n), np.zeros(n, np.int64)
         # running sums of logarithms, and what a replay needs
@@ -172,7 +171,7 @@ class AdamSeries(Clock):
 
     def advance(self, step: Step) -> None:
         """Take note of one more step."""
-        if self.now - self.start + 2 > self._capacity:
+        if self.now - self.start + 2 > self.n_kept:
             self._grow()
         (self.add_step or AdamSeries._add_step)(self, self._numbers_of(step))
         self.now += 1
@@ -210,18 +209,18 @@ class AdamSeries(Clock):
             self.first_open += 1
 
     def _grow(self) -> None:
-        self._capacity *= 2
+        n = 2 * self.n_kept
         self._columns = None
         for name, old in list(self.__dict__.items()):
             if isinstance(old, np.ndarray):
-                new = np.zeros((*old.shape[:-1], self._capacity), old.dtype)
+                new = np.zeros((*old.shape[:-1], n), old.dtype)
                 new[..., : old.shape[-1]] = old
                 setattr(self, name, new)
 
     @property
     def n_kept(self) -> int:
         """For how many steps there is room."""
-        return self._capacity
+        return len(self.closed)
 
     def _kept(self) -> tuple[NDArray[Any], ...]:
         sums = (self.moments, self.middle, self.closed, self.log_decay, self.log1, self.log2, self.ratio)
