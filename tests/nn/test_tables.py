@@ -162,6 +162,7 @@ def test_repr_lists_the_tables():
 
 
 def test_tables_compile_without_graph_breaks():
+    torch.compiler.reset()
     tables = EmbeddingTables({"a.b": (4, 3), "": (2, 2)})
     ids = ids_for(tables, 6)
     compiled = torch.compile(tables, fullgraph=True, backend="aot_eager")

@@ -31,6 +31,7 @@ from plectrum.rows import (
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._ledger import Series
 from plectrum.rows._mapped import TableFiles
+from plectrum.rows._parameter import outside_graphs
 from plectrum.rows._place import place_of
 from plectrum.rows._tables import is_marked
 
@@ -199,6 +200,8 @@ class RowOptimizer(torch.optim.Optimizer):
         -----
         Cost: reads and writes the rows of the batch and their state, whatever the size of the tables.
         """
+        if torch.compiler.is_compiling():  # there is nothing in it for a graph
+            return outside_graphs(self._take_step)(closure)
         if self._is_watched():
             return self._watched_step() if closure is None else self._watched_step(closure=closure)
         return self._take_step(closure)

@@ -59,6 +59,9 @@ _FREE = _names_of_metadata()
 _GET_GRADIENT = Tensor.grad.__get__  # type: ignore[union-attr]
 _OF_GRADIENT = {getattr(Tensor.grad, name) for name in ("__get__", "__set__", "__delete__")}
 
+outside_graphs: Callable[..., Any] = torch.compiler.disable
+"""What it returns `torch.compile` calls, and does not look into."""
+
 
 class RowParameter(Parameter):
     """A Parameter whose rows an optimizer updates one by one; made by `adopt`, never by hand.
@@ -97,6 +100,8 @@ class RowParameter(Parameter):
         with torch._C.DisableTorchFunctionSubclass():
             lookup = _LOOKUPS.get(func)
             if lookup is not None:
+                if torch.compiler.is_compiling() and fall_behind((*args, *kwargs.values())):
+                    lookup = outside_graphs(lookup)
                 return lookup(*args, **kwargs)
             if func in _FREE:
                 if func in _OF_GRADIENT:
@@ -123,6 +128,14 @@ class RowParameter(Parameter):
             return Parameter(self.detach(), self.requires_grad).__reduce_ex__(protocol)  # type: ignore[no-untyped-call]
 
 
+def fall_behind(tables: Iterable[object]) -> bool:
+    """Return True when rows of one of these are ever behind, so that no graph may hold how they are read.
+
+    Which rows are behind is another question at each step, and `torch.compile` would compile anew for each.
+    """
+    return any(isinstance(table, RowParameter) and table._ledger.series is not None for table in tables)
+
+
 def _settle_gradient(func: Callable[..., Any], parameter: RowParameter, *values: Any) -> None:
     """Write out the gradient that is about to be read, forget the one that is about to be replaced."""
     waiting, occurred = parameter._ledger.waiting, parameter._ledger.occurred
@@ -137,7 +150,11 @@ def _settle_gradient(func: Callable[..., Any], parameter: RowParameter, *values:
 
 def _catch_up_all(table: RowParameter) -> None:
     """Bring all rows up to date, which is no part of what `torch.jit.trace` may be taking down."""
-    tracing = None if torch.compiler.is_compiling() else torch._C._get_tracing_state()
+    if torch.compiler.is_compiling():
+        if fall_behind([table]):
+            outside_graphs(table._ledger.catch_up_all)(table)
+        return
+    tracing = torch._C._get_tracing_state()
     if tracing is None:
         table._ledger.catch_up_all(table)
         return
