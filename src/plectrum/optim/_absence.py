@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Sequence
 from functools import cache
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from plectrum.kernels._beside import Kernel
 from plectrum.kernels._desks import put_back, take_desk
 from plectrum.kernels._team import run_in_team
 from plectrum.kernels.dispatch import known_columns
@@ -43,6 +45,11 @@ ABSENCE: dict[str, Callable[[Group], str | None]] = {
     "rowwise_adagrad": _of_adagrad,
     "adam": _of_adam,
     "adamw": _of_adam,
+}
+
+_MODULES = {
+    "adam": "plectrum.kernels.update._cpu_absence_adam",
+    "linear": "plectrum.kernels.update._cpu_absence_sgd",
 }
 
 
@@ -98,22 +105,21 @@ def _any_behind(wanted: Wanted, last: Tensor, now: int) -> bool:
 
 
 def _kernels(series: Clock) -> ModuleType:
+    return _module("adam" if isinstance(series, AdamSeries) else "linear")
+
+
+@cache
+def _module(name: str) -> ModuleType:
     """Import the compiled kernels, which takes a while, when they are first called."""
-    return _adam_kernels() if isinstance(series, AdamSeries) else _sgd_kernels()
+    return import_module(_MODULES[name])
 
 
-@cache
-def _adam_kernels() -> ModuleType:
-    from plectrum.kernels.update import _cpu_absence_adam
-
-    return _cpu_absence_adam
-
-
-@cache
-def _sgd_kernels() -> ModuleType:
-    from plectrum.kernels.update import _cpu_absence_sgd
-
-    return _cpu_absence_sgd
+def kernels_of_absence(name: str | None, tables: Sequence[Tensor]) -> list[Kernel]:
+    """Return the kernels that tables will ask for whose absent rows follow a series of this name."""
+    if name is None:
+        return []
+    module, kinds = _MODULES[name], {(name_of(t.dtype), known_columns(t.shape[1])) for t in tables}
+    return [Kernel(module, "add_step"), *(Kernel(module, "catch_up", kind) for kind in sorted(kinds))]
 
 
 def _catch_up_compiled(

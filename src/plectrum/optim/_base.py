@@ -11,12 +11,13 @@ from torch.nn.parameter import Parameter
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 from plectrum.errors import OptimizerError, check_choice
+from plectrum.kernels._beside import expect
 from plectrum.kernels._pages import use_large_pages
 from plectrum.kernels.update import torch_ops
 from plectrum.kernels.update._step import STATES, Step
 from plectrum.optim import _gradients
-from plectrum.optim._absence import ABSENCE, catch_up, new_series
-from plectrum.optim._compiled import Fit, Work, update_tables
+from plectrum.optim._absence import ABSENCE, catch_up, kernels_of_absence, new_series
+from plectrum.optim._compiled import Fit, Work, kernels_of_update, update_tables
 from plectrum.optim._state import fit_states, gradients_of_zero, needs_rounding, restore_states
 from plectrum.rows import (
     Ledger,
@@ -28,6 +29,7 @@ from plectrum.rows import (
     release,
     tables_of,
 )
+from plectrum.rows._behind import is_compiled
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._ledger import Series
 from plectrum.rows._mapped import TableFiles
@@ -99,6 +101,10 @@ class RowOptimizer(torch.optim.Optimizer):
             is_table = id(p) in self._waiting or is_marked(p) or isinstance(p, RowParameter)
             if is_table and self._is_worth_adopting(p):
                 self._adopt(p, group)
+        tables = [p for p in group["params"] if p in self._tables and is_compiled(p)]
+        expect(
+            kernels_of_update(self.rule, group, tables), kernels_of_absence(self._absence_of(group), tables)
+        )
 
     def _is_worth_adopting(self, p: Parameter) -> bool:
         if isinstance(p, RowParameter):

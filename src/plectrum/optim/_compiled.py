@@ -6,12 +6,13 @@ from array import array
 from collections.abc import Sequence
 from functools import cache
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from plectrum.errors import RowOutOfRangeError
+from plectrum.kernels._beside import Kernel
 from plectrum.kernels._desks import put_back, take_desk
 from plectrum.kernels._team import run_in_team
 from plectrum.kernels.dispatch import MANY_FROM, known_columns
@@ -93,10 +94,20 @@ def _numbers(step: Step, dtype: torch.dtype) -> array[float]:
     )
 
 
-def _kernel_of(step: Step) -> str:
-    if step.rule != "sgd" or not step.momentum:
-        return step.rule
-    return "nesterov" if step.nesterov else "momentum"
+def _name_of_kernel(rule: str, momentum: float, nesterov: bool) -> str:
+    if rule != "sgd" or not momentum:
+        return rule
+    return "nesterov" if nesterov else "momentum"
+
+
+def kernels_of_update(rule: str, group: dict[str, Any], tables: Sequence[Tensor]) -> list[Kernel]:
+    """Return the kernels that `update_tables` will ask for, when all of a group's tables get a gradient."""
+    dims: dict[torch.dtype, list[int]] = {}
+    for table in tables:
+        dims.setdefault(table.dtype, []).append(table.shape[1])
+    name = _name_of_kernel(rule, group.get("momentum", 0.0), group.get("nesterov", False))
+    kinds = [(name, name_of(dtype), known_columns(*found)) for dtype, found in dims.items()]
+    return [Kernel("plectrum.kernels.update.cpu", "update_tables", kind) for kind in kinds]
 
 
 def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
@@ -130,7 +141,8 @@ def _share_out(work: Sequence[Work], step: Step, n_threads: int) -> Work | None:
     layout = kernels.lay_out(n_most, dim_most, numbers.itemsize, len(taken), n_parts, n_threads)
     flags = array("q", [-1]) * layout.n_flags
     n_columns = known_columns(*jobs[kernels.DIM :: kernels.N_COLUMNS])
-    body = kernels.update_tables(_kernel_of(step), name_of(dtype), n_columns)
+    name = _name_of_kernel(step.rule, step.momentum, step.nesterov)
+    body = kernels.update_tables(name, name_of(dtype), n_columns)
     desk = take_desk(layout.n_bytes)
     arguments = array(
         "q",

@@ -22,6 +22,8 @@ from numba.core.dispatcher import _FunctionCompiler  # type: ignore[attr-defined
 from numba.core.typed_passes import InlineOverloads, NopythonRewrites
 from numba.core.untyped_passes import InlineClosureLikes
 
+from plectrum.kernels import _beside
+
 _SOURCES = Path(__file__).parents[1]
 _config: Any = numba.config
 # for a literal Numba compiles parts once more
@@ -56,6 +58,7 @@ class _Cache(FunctionCache):
     """Numba's cache, which here never turns into an error and speaks when it has to compile."""
 
     _sources = _digest_of_sources()
+    when_missing: Callable[[], None] | None = None
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
@@ -64,6 +67,8 @@ class _Cache(FunctionCache):
             found = None
         if found is None:
             _Notice.give(str(self.cache_path))
+            if self.when_missing is not None:
+                self.when_missing()
         return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -251,6 +256,9 @@ class compiled_body:  # noqa: N801 (a decorator)
         options = {"nopython": True, "nogil": True, "error_model": "numpy"}  # dividing by 0 raises nothing
         code: Any = CFunc(self.function, signature, locals={}, options=options, pipeline_class=_Pipeline)
         code._cache = _cache_of(self.function)
+        if isinstance(code._cache, _Cache):  # else neither process would find what the other has compiled
+            _beside.wait_for(self)
+            code._cache.when_missing = lambda: _beside.start(self)
         with _uncollected():
             code.compile()
         self._code = code  # the machine code lives as long as this
