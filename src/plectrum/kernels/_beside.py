@@ -1,8 +1,9 @@
 """Kernels compiled by a process beside this one, while this one compiles others.
 
 A first step needs three or four kernels, and Numba, which is written in Python, compiles one at a time: eight
-seconds or more. So when the first is found missing, another process compiles those of another family, and
-leaves them in the cache. The code is the same; a process that does not start, or fails, only saves nothing.
+seconds or more. So when one is found missing, another process compiles those of another family, and leaves
+them in the cache. The code is the same; a process that does not start, or fails, only saves nothing. Where
+other programs want the cores it may cost some time.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from multiprocessing.spawn import get_executable
+from pathlib import Path
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 _PATIENCE = 60.0  # seconds after which nobody waits for a process any more
 _PROGRAM = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from plectrum.kernels._beside import compile_each; compile_each(json.loads(sys.argv[2]))"
+    "import sys; sys.path[:] = sys.argv[2:]; "
+    "from plectrum.kernels._beside import compile_each; compile_each(sys.argv[1])"
 )
 
 
@@ -38,29 +41,30 @@ class Kernel(NamedTuple):
         return found(*self.arguments) if self.arguments else found
 
 
-Family = tuple[Kernel, ...]
-_expected: dict[Family, None] = {}  # in the order in which they will be asked for
+Family = Sequence[Kernel]  # that have parts in common, which one process compiles once
+_expected: WeakKeyDictionary[Any, list[Family]] = WeakKeyDictionary()  # by who will ask for them
 _processes: list[_Process] = []  # at most one that runs
 
 
-def expect(*families: Iterable[Kernel]) -> None:
-    """Take note of kernels that will be asked for soon; those of a family have parts in common."""
-    _expected.update((family, None) for family in map(tuple, families) if family)
+def expect(owner: object, *families: Family) -> None:
+    """Take note of the kernels that `owner` will ask for soon, while it lives."""
+    _expected.setdefault(owner, []).extend(family for family in families if family)
 
 
-def compile_each(kernels: Iterable[Sequence[Any]]) -> None:
-    """Compile these, unless they are found in the cache."""
-    for kernel in kernels:
+def compile_each(kernels: str) -> None:
+    """Compile these, given as JSON, unless they are found in the cache: what the process beside runs."""
+    for kernel in json.loads(kernels):
         _ = Kernel(*kernel).find().address
 
 
 class _Process:
-    """A process that compiles the kernels of one family."""
+    """A process that compiles one family, and what its owner expects beside that."""
 
-    def __init__(self, family: Family, bodies: Sequence[Any]) -> None:
-        self.bodies = bodies
+    def __init__(self, python: str, family: Family, others: Iterable[Family]) -> None:
+        self.bodies = [kernel.find() for kernel in family]
+        self.others = [kernel.find() for other in others for kernel in other]
         self.process = subprocess.Popen(
-            [get_executable(), "-c", _PROGRAM, json.dumps([str(p) for p in sys.path]), json.dumps(family)],
+            [python, "-P", "-c", _PROGRAM, json.dumps(family), *map(str, sys.path)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -81,39 +85,40 @@ class _Process:
         self.process.wait()
 
 
-def start(body: Any) -> None:
-    """Let a process compile a family that is expected besides that of this body, which is compiled here."""
+def start_beside(body: Any) -> None:
+    """Let a process compile a family that is expected besides that of this body, which is compiled here.
+
+    The latest to expect kernels is thought to be the one that asks. Called while Numba's lock is held.
+    """
     _processes[:] = [p for p in _processes if p.is_running()]
-    if _processes or not _has_room():
+    python = _python()
+    if _processes or python is None:
         return
-    for family in _expected:
-        bodies = [kernel.find() for kernel in family]
-        if body not in bodies and not all(_is_there(b) for b in bodies):
-            del _expected[family]
-            with suppress(OSError):  # no process may be started
-                _processes.append(_Process(family, bodies))
-            return
+    for families in reversed(list(_expected.values())):
+        for family in families:
+            bodies = [kernel.find() for kernel in family]
+            if body not in bodies and not all("address" in b.__dict__ for b in bodies):
+                with suppress(OSError):  # no process may be started
+                    others = [other for other in families if other is not family]
+                    _processes.append(_Process(python, family, others))
+                return
 
 
-def wait_for(body: Any) -> None:
-    """Return when no process beside compiles this body; meanwhile compile what else is expected."""
-    for process in _processes:
-        if body not in process.bodies:
-            continue
-        for other in [kernel.find() for family in _expected for kernel in family]:
-            if process.is_running() and other is not body:
-                _ = other.address
-        process.wait()
+def wait_or_compile_others(body: Any) -> None:
+    """Return when no process beside compiles this body; meanwhile compile what its owner asks for next."""
+    for process in _processes[:]:  # which compiling another may start anew
+        if body in process.bodies:
+            for other in process.others:
+                if process.is_running():
+                    _ = other.address
+            process.wait()
 
 
-def _is_there(body: Any) -> bool:
-    return "address" in body.__dict__
-
-
-def _has_room() -> bool:
-    """Return True if this machine runs another Python at the same time."""
+def _python() -> str | None:
+    """Return the Python to start, None where there is no core for it or this program is no Python itself."""
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return n_cores > 1 and not getattr(sys, "frozen", False)
+    program = os.fsdecode(get_executable() or "")
+    return program if n_cores > 1 and Path(program).name.lower().startswith("python") else None
 
 
 @atexit.register

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from plectrum.errors import ArgumentError, RowOutOfRangeError
-from plectrum.rows._parameter import look_up_rows, pool_rows
+from plectrum.rows._parameter import as_graphs_may, look_up_rows, pool_rows
 
 
 def look_up(
@@ -24,10 +24,11 @@ def look_up(
     sparse: bool = False,
 ) -> Tensor:
     """Return the rows ``weight[ids]``, of shape (\\*ids.shape, embedding_dim)."""
+    arguments = (ids, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     if torch.compiler.is_compiling():
-        return functional.embedding(ids, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+        return as_graphs_may(functional.embedding, weight)(*arguments)
     try:
-        return look_up_rows(ids, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+        return look_up_rows(*arguments)
     except (IndexError, RuntimeError) as error:
         problem = bad_ids_error(error, owner, ids, weight)
         if problem is None:
@@ -56,7 +57,7 @@ def pool(
         *(per_sample_weights, include_last_offset, padding_idx),
     )
     if torch.compiler.is_compiling():
-        return functional.embedding_bag(*arguments)
+        return as_graphs_may(functional.embedding_bag, weight)(*arguments)
     try:
         return pool_rows(*arguments)
     except (IndexError, RuntimeError) as error:

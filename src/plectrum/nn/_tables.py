@@ -17,8 +17,9 @@ from plectrum.nn._grow import grow_table
 from plectrum.nn._lookup import bad_ids_error
 from plectrum.nn._row_arguments import Start, row_mask, starting_rows
 from plectrum.rows import look_up_each, mark_as_table
+from plectrum.rows._compile import compile_looks_on, outside_graphs
 from plectrum.rows._occurrences import counts_lookups, look_up_counted
-from plectrum.rows._parameter import fall_behind, have_no_numbers, outside_graphs
+from plectrum.rows._parameter import can_fall_behind, have_no_numbers
 
 PREFIX = "table_"
 
@@ -115,9 +116,9 @@ class EmbeddingTables(torch.nn.Module):
             )
         parameters = self._parameters
         tables: list[Any] = [parameters[key] for key in self._keys]
+        if compile_looks_on() and can_fall_behind(tables):
+            return outside_graphs(self.forward)(ids)
         if torch.compiler.is_compiling():
-            if fall_behind(tables):
-                return outside_graphs(self.forward)(ids)
             return look_up_each(ids, tables, sparse=self.sparse)
         if have_no_numbers(ids):
             return torch.cat([functional.embedding(ids[..., t], p) for t, p in enumerate(tables)], dim=-1)

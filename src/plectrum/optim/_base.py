@@ -30,10 +30,10 @@ from plectrum.rows import (
     tables_of,
 )
 from plectrum.rows._behind import is_compiled
+from plectrum.rows._compile import compile_looks_on, never_in_graphs, outside_graphs
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._ledger import Series
 from plectrum.rows._mapped import TableFiles
-from plectrum.rows._parameter import outside_graphs
 from plectrum.rows._place import place_of
 from plectrum.rows._tables import is_marked
 
@@ -102,9 +102,8 @@ class RowOptimizer(torch.optim.Optimizer):
             if is_table and self._is_worth_adopting(p):
                 self._adopt(p, group)
         tables = [p for p in group["params"] if p in self._tables and is_compiled(p)]
-        expect(
-            kernels_of_update(self.rule, group, tables), kernels_of_absence(self._absence_of(group), tables)
-        )
+        updates = kernels_of_update(self.rule, group, tables)
+        expect(self, updates, kernels_of_absence(self._absence_of(group), tables))
 
     def _is_worth_adopting(self, p: Parameter) -> bool:
         if isinstance(p, RowParameter):
@@ -206,8 +205,8 @@ class RowOptimizer(torch.optim.Optimizer):
         -----
         Cost: reads and writes the rows of the batch and their state, whatever the size of the tables.
         """
-        if torch.compiler.is_compiling():  # there is nothing in it for a graph
-            return outside_graphs(self._take_step)(closure)
+        if compile_looks_on():  # there is nothing for a graph
+            return outside_graphs(RowOptimizer.step)(self, closure)
         if self._is_watched():
             return self._watched_step() if closure is None else self._watched_step(closure=closure)
         return self._take_step(closure)
@@ -459,6 +458,7 @@ class RowOptimizer(torch.optim.Optimizer):
             if ledger.occurred is not None:
                 ledger.occurred.clear()
 
+    @never_in_graphs
     @torch.no_grad()
     def clip_grad_norm_(
         self, max_norm: float, norm_type: float = 2.0, *, error_if_nonfinite: bool = False
@@ -486,6 +486,7 @@ class RowOptimizer(torch.optim.Optimizer):
         parameters = [p for group in self.param_groups for p in group["params"]]
         return _gradients.clip_norm(parameters, max_norm, norm_type, error_if_nonfinite)
 
+    @never_in_graphs
     @torch.no_grad()
     def clip_grad_value_(self, clip_value: float) -> None:
         """Clamp every number of every gradient to [-clip_value, clip_value]; a row counts by its sum."""
@@ -493,6 +494,7 @@ class RowOptimizer(torch.optim.Optimizer):
 
     # ------------------------------------------------------------------------------------------ state
 
+    @never_in_graphs
     def catch_up(self) -> None:
         """Bring every row of every table to the present step. Reading a table does this by itself."""
         with torch.no_grad(), torch._C.DisableTorchFunctionSubclass():

@@ -13,8 +13,10 @@ from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._team import run_in_team
 from plectrum.kernels.dispatch import known_columns
 from plectrum.kernels.update.torch_ops import arithmetic
-from plectrum.rows._behind import is_compiled, name_of
+from plectrum.rows._behind import name_of
+from plectrum.rows._compile import compile_looks_on, outside_graphs
 from plectrum.rows._gradient import RowGradient, who_may_wait
+from plectrum.rows._place import place_of
 
 _ALONE_BELOW = 2**15  # numbers read before a second thread is woken
 _TURNS = 4  # of each thread: no more than a quarter of its share is waited for at the end
@@ -44,9 +46,10 @@ def bags_of(ids: Tensor, table: Tensor, options: dict[str, Any]) -> Bags | None:
         or options.get("scale_grad_by_freq")
         or mode not in {"sum", "mean", "max"}
         or (weights is not None and (weights.requires_grad or mode != "sum" or weights.dtype != table.dtype))
-        or torch.compiler.is_compiling()
     )
-    if unusual or not is_compiled(table) or not table.is_contiguous() or ids.device.type != "cpu":
+    ledger = table._ledger  # type: ignore[attr-defined]
+    place = ledger.place = place_of(table, ledger.place)
+    if unusual or not place.is_compiled or not ids.is_cpu:
         return None
     bounds = _bounds(ids, offsets, bool(options.get("include_last_offset")))
     if bounds is None or (weights is not None and weights.shape != ids.shape):
@@ -102,6 +105,8 @@ class PoolRows(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None]:
         """Return the gradient of the table, or None when the ledger keeps it."""
+        if compile_looks_on():
+            return outside_graphs(PoolRows.backward)(ctx, gradient)
         with torch._C.DisableTorchFunctionSubclass():
             table = ctx.table
             if not torch.is_grad_enabled():

@@ -20,7 +20,8 @@ from plectrum.kernels.update.torch_ops import arithmetic
 # Where the compiled kernels find a gradient of rows, in the order of their columns: the ids, the step from
 # one to the next in numbers, how many; the values, the step in bytes; `bag_of` and `scale`, 0 for none.
 Addresses = tuple[int, int, int, int, int, int, int]
-_HAVE_PROCESSES = torch.distributed.is_available()
+# what `torch.distributed.is_initialized` looks at, by three calls of Python's
+_world: Any = torch.distributed.distributed_c10d._world if torch.distributed.is_available() else None
 
 
 class RowGradient:
@@ -181,7 +182,7 @@ def may_be_rows(sparse: bool) -> bool:
     In one process always. Where processes average gradients, as the layer's `sparse` says: it is what
     DistributedDataParallel was told to expect when it wrapped the model.
     """
-    return sparse or not (_HAVE_PROCESSES and torch.distributed.is_initialized())
+    return sparse or _world is None or _world.default_pg is None
 
 
 def who_may_wait(lookup: Any, parameters: Sequence[Parameter], first: int) -> list[bool]:
@@ -192,7 +193,7 @@ def who_may_wait(lookup: Any, parameters: Sequence[Parameter], first: int) -> li
     parameter among the tensors that the lookup was given.
     """
     nobody = [False] * len(parameters)
-    if torch.is_grad_enabled() or (_HAVE_PROCESSES and torch.distributed.is_initialized()):
+    if torch.is_grad_enabled() or (_world is not None and _world.default_pg is not None):
         return nobody
     will_run = torch._C._will_engine_execute_node
     try:

@@ -16,6 +16,7 @@ from torch.nn import functional
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._team import run_in_team
 from plectrum.kernels.dispatch import MANY_FROM, known_columns
+from plectrum.rows._compile import compile_looks_on, outside_graphs
 from plectrum.rows._gradient import Strip, Strips, column_of, may_be_rows, strides_of, who_may_wait
 from plectrum.rows._place import Place, place_of
 
@@ -55,7 +56,8 @@ def look_up_each(ids: Tensor, tables: Sequence[Tensor], *, sparse: bool = False)
     """
     if not tables:
         return torch.empty(*ids.shape[:-1], 0, device=ids.device)
-    places = places_for_one_call(ids, tables) if may_be_rows(sparse) else None
+    is_traced = torch.compiler.is_compiling()
+    places = places_for_one_call(ids, tables) if may_be_rows(sparse) and not is_traced else None
     if places is None:
         rows = [functional.embedding(ids[..., t], table, sparse=sparse) for t, table in enumerate(tables)]
         return torch.cat(rows, dim=-1)
@@ -89,7 +91,7 @@ def look_up_one(ids: object, table: Tensor) -> Tensor | None:
 
 def places_for_one_call(ids: Tensor, tables: Sequence[Tensor]) -> list[Place] | None:
     """Return where the tables lie when the compiled lookup serves all of them together, else None."""
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or not ids.is_cpu:
+    if torch._C._are_functorch_transforms_active() or not ids.is_cpu:
         return None
     places = []
     with torch._C.DisableTorchFunctionSubclass():
@@ -149,6 +151,8 @@ class _LookUpEach(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        if compile_looks_on():
+            return outside_graphs(_LookUpEach.backward)(ctx, gradient)
         (ids,) = ctx.saved_tensors
         with torch._C.DisableTorchFunctionSubclass():
             if gradient.dim() != 2:

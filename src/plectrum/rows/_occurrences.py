@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn.parameter import Parameter
 
@@ -40,7 +39,7 @@ def look_up_counted(ids: Tensor, tables: Sequence[Parameter], *, sparse: bool = 
 def note_lookup(found: Tensor, ids: Any, ledger: Ledger, padding: int | None, n_rows: int) -> None:
     """Let the ledger know the ids as soon as `found`, what they looked up, gets a gradient; once."""
     occurred = ledger.occurred
-    if occurred is None or not found.requires_grad or torch.compiler.is_compiling():
+    if occurred is None or not found.requires_grad:
         return
     flat = ids.detach().reshape(-1)
     if padding is not None:

@@ -17,6 +17,7 @@ from torch.nn.parameter import Parameter
 
 from plectrum.errors import ArgumentTypeError
 from plectrum.rows._bags import bags_of, pool
+from plectrum.rows._compile import compile_looks_on, outside_graphs
 from plectrum.rows._gradient import may_be_rows, write_out
 from plectrum.rows._ledger import Ledger
 from plectrum.rows._lookup import look_up_one
@@ -59,9 +60,6 @@ _FREE = _names_of_metadata()
 _GET_GRADIENT = Tensor.grad.__get__  # type: ignore[union-attr]
 _OF_GRADIENT = {getattr(Tensor.grad, name) for name in ("__get__", "__set__", "__delete__")}
 
-outside_graphs: Callable[..., Any] = torch.compiler.disable
-"""What it returns `torch.compile` calls, and does not look into."""
-
 
 class RowParameter(Parameter):
     """A Parameter whose rows an optimizer updates one by one; made by `adopt`, never by hand.
@@ -73,6 +71,9 @@ class RowParameter(Parameter):
     or where the Parameter itself is what `torch.func.grad` or `torch.vmap` goes over. Call
     ``optimizer.catch_up()`` before, or hand them the ``weight.detach()`` of the moment. And what is done to
     ``weight.grad.data`` is lost, as with any sparse gradient of torch's: change ``weight.grad`` itself.
+
+    Where rows can be behind `torch.compile` reads them between its graphs, so that ``fullgraph=True`` refuses
+    them; compile a `copy.deepcopy` of the model for evaluation, which belongs to no optimizer.
 
     Examples
     --------
@@ -100,12 +101,11 @@ class RowParameter(Parameter):
         with torch._C.DisableTorchFunctionSubclass():
             lookup = _LOOKUPS.get(func)
             if lookup is not None:
-                if torch.compiler.is_compiling() and fall_behind((*args, *kwargs.values())):
-                    lookup = outside_graphs(lookup)
                 return lookup(*args, **kwargs)
             if func in _FREE:
                 if func in _OF_GRADIENT:
-                    _settle_gradient(func, *args)
+                    settle = outside_graphs(_settle_gradient) if compile_looks_on() else _settle_gradient
+                    settle(func, *args)
                 return func(*args, **kwargs)
             for value in (*args, *kwargs.values()):
                 _bring_up_to_date(value)
@@ -128,12 +128,17 @@ class RowParameter(Parameter):
             return Parameter(self.detach(), self.requires_grad).__reduce_ex__(protocol)  # type: ignore[no-untyped-call]
 
 
-def fall_behind(tables: Iterable[object]) -> bool:
+def can_fall_behind(tables: Iterable[object]) -> bool:
     """Return True when rows of one of these are ever behind, so that no graph may hold how they are read.
 
     Which rows are behind is another question at each step, and `torch.compile` would compile anew for each.
     """
     return any(isinstance(table, RowParameter) and table._ledger.series is not None for table in tables)
+
+
+def as_graphs_may(read: Callable[..., Any], table: object) -> Callable[..., Any]:
+    """Return this reading of a table as `torch.compile` may find it."""
+    return outside_graphs(read) if can_fall_behind([table]) else read
 
 
 def _settle_gradient(func: Callable[..., Any], parameter: RowParameter, *values: Any) -> None:
@@ -150,8 +155,8 @@ def _settle_gradient(func: Callable[..., Any], parameter: RowParameter, *values:
 
 def _catch_up_all(table: RowParameter) -> None:
     """Bring all rows up to date, which is no part of what `torch.jit.trace` may be taking down."""
-    if torch.compiler.is_compiling():
-        if fall_behind([table]):
+    if compile_looks_on():
+        if can_fall_behind([table]):
             outside_graphs(table._ledger.catch_up_all)(table)
         return
     tracing = torch._C._get_tracing_state()
@@ -166,8 +171,11 @@ def _catch_up_all(table: RowParameter) -> None:
 
 
 def have_no_numbers(ids: object) -> bool:
-    """Return True for ids that stand for others: under `torch.vmap` and `torch.jit.trace`."""
-    if torch.compiler.is_compiling() or not isinstance(ids, Tensor):
+    """Return True for ids that stand for others: under `torch.vmap` and `torch.jit.trace`.
+
+    Not to be asked while `torch.compile` looks on: every call counts where caches are cold.
+    """
+    if not isinstance(ids, Tensor):
         return False
     return torch._C._functorch.is_functorch_wrapped_tensor(ids) or torch._C._get_tracing_state() is not None
 
@@ -189,13 +197,17 @@ def _embedding(  # noqa: PLR0917
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Tensor:
-    if have_no_numbers(input):
+    if compile_looks_on() and can_fall_behind([weight]):
+        options = (padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+        return outside_graphs(_embedding)(input, weight, *options)
+    is_traced = torch.compiler.is_compiling()
+    if not is_traced and have_no_numbers(input):
         _bring_up_to_date(weight)
         return functional.embedding(
             input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse
         )
-    found = _look_up(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
-    if isinstance(weight, RowParameter):
+    found = _look_up(input, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse, is_traced)
+    if not is_traced and isinstance(weight, RowParameter) and weight._ledger.occurred is not None:
         note_lookup(found, input, weight._ledger, padding_idx, weight.shape[0])
     return found
 
@@ -208,10 +220,11 @@ def _look_up(  # noqa: PLR0917
     norm_type: float,
     scale_grad_by_freq: bool,
     sparse: bool,
+    is_traced: bool,
 ) -> Tensor:
     is_rows = may_be_rows(sparse)
     if padding_idx is None and max_norm is None and not scale_grad_by_freq and is_rows:
-        found = look_up_one(ids, weight) if isinstance(weight, RowParameter) else None
+        found = look_up_one(ids, weight) if isinstance(weight, RowParameter) and not is_traced else None
         if found is not None:
             return found
         _bring_ids_up_to_date(weight, ids)
@@ -236,11 +249,15 @@ def _scale_by_frequency(found: Tensor, ids: Tensor) -> Tensor:
 
 
 def _bring_ids_up_to_date(weight: object, ids: object) -> None:
-    if isinstance(weight, RowParameter):
-        if isinstance(ids, Tensor) and not ids.is_floating_point():
-            weight._ledger.catch_up(weight, ids)
-        else:
-            weight._ledger.catch_up_all(weight)
+    if not isinstance(weight, RowParameter):
+        return
+    ledger = weight._ledger
+    if ledger.series is None:
+        ledger.check(weight)
+    elif isinstance(ids, Tensor) and not ids.is_floating_point():
+        ledger.catch_up(weight, ids)
+    else:
+        ledger.catch_up_all(weight)
 
 
 def _embedding_bag(input: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> Tensor:  # noqa: A002
@@ -251,20 +268,23 @@ def _embedding_bag(input: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> 
     # torch 0.4's order of arguments
     if isinstance(weight, Tensor) and not weight.is_floating_point():
         input, weight = weight, input  # noqa: A001
-    if have_no_numbers(input):
+    if compile_looks_on() and can_fall_behind([weight]):
+        return outside_graphs(_embedding_bag)(input, weight, **kwargs)
+    is_traced = torch.compiler.is_compiling()
+    if not is_traced and have_no_numbers(input):
         _bring_up_to_date(weight)
         return functional.embedding_bag(input, weight, **kwargs)
-    pooled = _pool(input, weight, kwargs)
-    if isinstance(weight, RowParameter):
+    pooled = _pool(input, weight, kwargs, is_traced)
+    if not is_traced and isinstance(weight, RowParameter) and weight._ledger.occurred is not None:
         note_lookup(pooled, input, weight._ledger, kwargs.get("padding_idx"), weight.shape[0])
     return pooled
 
 
-def _pool(ids: Tensor, weight: Tensor, options: dict[str, Any]) -> Tensor:
+def _pool(ids: Tensor, weight: Tensor, options: dict[str, Any], is_traced: bool) -> Tensor:
     _bring_ids_up_to_date(weight, ids)
     if not may_be_rows(options.get("sparse", False)):
         return functional.embedding_bag(ids, weight, **options)
-    if isinstance(weight, RowParameter):
+    if isinstance(weight, RowParameter) and not is_traced:
         bags = bags_of(ids, weight, options)
         if bags is not None:
             return pool(weight, bags)

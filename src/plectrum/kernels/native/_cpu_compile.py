@@ -257,8 +257,8 @@ class compiled_body:  # noqa: N801 (a decorator)
         code: Any = CFunc(self.function, signature, locals={}, options=options, pipeline_class=_Pipeline)
         code._cache = _cache_of(self.function)
         if isinstance(code._cache, _Cache):  # else neither process would find what the other has compiled
-            _beside.wait_for(self)
-            code._cache.when_missing = lambda: _beside.start(self)
+            _beside.wait_or_compile_others(self)
+            code._cache.when_missing = lambda: _beside.start_beside(self)
         with _uncollected():
             code.compile()
         self._code = code  # the machine code lives as long as this
