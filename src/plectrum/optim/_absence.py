@@ -21,6 +21,7 @@ from plectrum.kernels.update import torch_ops
 from plectrum.kernels.update._series import AdamSeries, Clock, LinearSeries
 from plectrum.rows import Ledger
 from plectrum.rows._behind import Wanted, is_compiled, name_of, take_rows_behind
+from plectrum.rows._place import Place, place_of
 
 Group = dict[str, Any]
 ALONE_BELOW = 2**15  # numbers; a second thread costs more than it saves on fewer
@@ -80,21 +81,25 @@ def _add_step(series: Clock, step: tuple[float, ...]) -> None:
 
 def catch_up(ledger: Ledger, table: Tensor, wanted: Wanted, last: Tensor) -> None:
     """Bring the rows wanted to the present: by compiled kernels where they serve, else by torch."""
-    series, table = ledger.series, table.data
-    assert isinstance(series, Clock)
-    names = ("exp_avg", "exp_avg_sq") if isinstance(series, AdamSeries) else ("momentum_buffer",)
-    states = [ledger.state.get(name) for name in names]
+    series: Any = ledger.series
+    get, is_adam = ledger.state.get, type(series) is AdamSeries
+    states: tuple[Any, Any] = (
+        (get("exp_avg"), get("exp_avg_sq")) if is_adam else (get("momentum_buffer"), None)
+    )
+    place = ledger.place = place_of(table, ledger.place)
     # Adam moves no row before it has moments; SGD without momentum never has a state
-    can_move = table.shape[1] > 0 and (isinstance(series, LinearSeries) or states[0] is not None)
-    if can_move and is_compiled(table) and (isinstance(wanted, range) or wanted.is_cpu):
+    can_move = place.dim > 0 and (not is_adam or states[0] is not None)
+    if can_move and place.is_compiled and (isinstance(wanted, range) or wanted.is_cpu):
         if table.dtype.itemsize > 2 or _any_behind(wanted, last, series.now):
-            _catch_up_compiled(table, states, wanted, last, series)
+            _catch_up_compiled(place, states, wanted, last, series)
         return
     with torch.no_grad():
         rows, lasts = take_rows_behind(wanted, last, series.start, series.now)
         if len(rows) and can_move:
-            move: Any = torch_ops.catch_up_adam if isinstance(series, AdamSeries) else torch_ops.catch_up_sgd
-            move(table, *states, rows, lasts, series)
+            if is_adam:
+                torch_ops.catch_up_adam(table.data, *states, rows, lasts, series)
+            else:
+                torch_ops.catch_up_sgd(table.data, states[0], rows, lasts, series)
 
 
 def _any_behind(wanted: Wanted, last: Tensor, now: int) -> bool:
@@ -123,10 +128,10 @@ def kernels_of_absence(name: str | None, tables: Sequence[Tensor]) -> list[Kerne
 
 
 def _catch_up_compiled(
-    table: Tensor, states: Sequence[Tensor | None], wanted: Wanted, last: Tensor, series: Clock
+    place: Place, states: Sequence[Tensor | None], wanted: Wanted, last: Tensor, series: Clock
 ) -> None:
     """Find the rows that are behind and move them, in one call: every thread those of its part."""
-    kernels, (n_rows, dim) = _kernels(series), table.shape
+    kernels, dim = _kernels(series), place.dim
     if isinstance(wanted, range):
         ids, where = None, (0, 0, wanted.start, len(wanted))
     else:
@@ -137,19 +142,19 @@ def _catch_up_compiled(
     n_parts = 1 << (n_threads - 1).bit_length()  # a power of two
     n_most = n_wanted if ids is not None else -(-n_wanted // n_parts)
     n_bytes = kernels.desk_bytes(n_most)
-    first, second = (0 if state is None else state.data_ptr() for state in (*states, None)[:2])
+    first, second = states
     desk, scratch = take_desk(n_threads * n_bytes), series.take_scratch(kernels.N_SUMS, n_threads)
     arguments = array(
         "q",
         (
-            *(0, 0, n_parts, *where, last.data_ptr(), n_rows),
-            *(table.data_ptr(), first, second, dim, series.start, series.now),
-            *(chance_for(table.dtype), desk.address, n_bytes, n_most),
+            *(0, 0, n_parts, *where, last.data_ptr(), place.n_rows, place.at),
+            *(0 if first is None else first.data_ptr(), 0 if second is None else second.data_ptr()),
+            *(dim, series.start, series.now, chance_for(place.dtype), desk.address, n_bytes, n_most),
             *(*scratch.at, series.address()),
         ),
     )
     try:
-        run_in_team(kernels.catch_up(name_of(table.dtype), known_columns(dim)), arguments, n_threads)
+        run_in_team(kernels.catch_up(name_of(place.dtype), known_columns(dim)), arguments, n_threads)
     finally:
         put_back(desk)
         series.put_back(scratch)

@@ -15,12 +15,13 @@ R = TypeVar("R")
 outside_graphs: Callable[..., Any] = torch.compiler.disable
 """What it returns `torch.compile` calls, and looks into nothing of it."""
 
-_callback: Callable[[], Any] = getattr(torch._C._dynamo.eval_frame, "get_eval_frame_callback", lambda: None)
+callback: Callable[[], Any] = getattr(torch._C._dynamo.eval_frame, "get_eval_frame_callback", lambda: None)
+"""Returns what makes a graph of the next function called; None where nothing does."""
 
 
 def compile_looks_on() -> bool:
     """Return True where `torch.compile` makes a graph of this, or would of the next function called."""
-    return torch.compiler.is_dynamo_compiling() or _callback() is not None
+    return torch.compiler.is_dynamo_compiling() or callback() is not None
 
 
 def never_in_graphs(function: Callable[P, R]) -> Callable[P, R]:

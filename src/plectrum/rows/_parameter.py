@@ -17,7 +17,7 @@ from torch.nn.parameter import Parameter
 
 from plectrum.errors import ArgumentTypeError
 from plectrum.rows._bags import bags_of, pool
-from plectrum.rows._compile import compile_looks_on, outside_graphs
+from plectrum.rows._compile import callback, compile_looks_on, outside_graphs
 from plectrum.rows._gradient import may_be_rows, write_out
 from plectrum.rows._ledger import Ledger
 from plectrum.rows._lookup import look_up_one
@@ -197,10 +197,10 @@ def _embedding(  # noqa: PLR0917
     scale_grad_by_freq: bool = False,
     sparse: bool = False,
 ) -> Tensor:
-    if compile_looks_on() and can_fall_behind([weight]):
+    is_traced = torch.compiler.is_compiling()
+    if (is_traced or callback() is not None) and compile_looks_on() and can_fall_behind([weight]):
         options = (padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
         return outside_graphs(_embedding)(input, weight, *options)
-    is_traced = torch.compiler.is_compiling()
     if not is_traced and have_no_numbers(input):
         _bring_up_to_date(weight)
         return functional.embedding(
@@ -268,9 +268,9 @@ def _embedding_bag(input: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> 
     # torch 0.4's order of arguments
     if isinstance(weight, Tensor) and not weight.is_floating_point():
         input, weight = weight, input  # noqa: A001
-    if compile_looks_on() and can_fall_behind([weight]):
-        return outside_graphs(_embedding_bag)(input, weight, **kwargs)
     is_traced = torch.compiler.is_compiling()
+    if (is_traced or callback() is not None) and compile_looks_on() and can_fall_behind([weight]):
+        return outside_graphs(_embedding_bag)(input, weight, **kwargs)
     if not is_traced and have_no_numbers(input):
         _bring_up_to_date(weight)
         return functional.embedding_bag(input, weight, **kwargs)
