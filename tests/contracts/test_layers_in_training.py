@@ -9,6 +9,7 @@ import io
 
 import pytest
 import torch
+import torch.utils.checkpoint
 
 import plectrum.nn
 import plectrum.optim
@@ -355,6 +356,31 @@ def test_a_compiled_step_trains_to_the_same_numbers(name, optimizer, meanwhile):
         for k in range(12):
             train(k)
         assert len(called) == 12
+        results.append(model)
+    assert_same_weights(results[1], results[0])
+
+
+@pytest.mark.filterwarnings(ASKS_FOR_THE_GRADIENT)
+@pytest.mark.parametrize("name", ["Embedding", "EmbeddingBag", "EmbeddingTables"])
+def test_a_compiled_step_may_look_up_again_what_it_has_forgotten(name):
+    results = []
+    for compiled in (False, True):
+        torch.compiler.reset()
+        torch.manual_seed(11)
+        model = MODELS[name]()
+        optimizer = plectrum.optim.AdamW(model, lr=0.02, dense_below=0)
+
+        def loss_of(ids, model=model):
+            return (model(ids) - 1).square().mean()
+
+        def again(ids, loss_of=loss_of):
+            torch.utils.checkpoint.checkpoint(loss_of, ids, use_reentrant=False).backward()
+
+        train = torch.compile(again, backend="aot_eager") if compiled else again
+        for k in range(8):
+            train(batch(k))
+            optimizer.step()
+            optimizer.zero_grad()
         results.append(model)
     assert_same_weights(results[1], results[0])
 

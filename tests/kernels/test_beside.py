@@ -123,6 +123,13 @@ def test_where_no_process_can_be_started_nothing_is_lost(bodies, owner, monkeypa
     assert bodies.first.address == 7
 
 
+def test_whatever_goes_wrong_with_it_a_first_step_goes_on(bodies, owner):
+    expect(owner, [Kernel("some_bodies", "of_no_such_name")])
+    start_beside(bodies.first)
+    wait_or_compile_others(bodies.second)
+    assert not _beside._processes
+
+
 def test_a_process_that_fails_leaves_the_work_to_this_one(bodies, owner):
     expect(owner, [Kernel("some_bodies", "first")])
     Path(bodies.__file__).write_text("raise ImportError")

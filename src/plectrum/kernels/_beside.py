@@ -62,7 +62,7 @@ class _Process:
 
     def __init__(self, python: str, family: Family, others: Iterable[Family]) -> None:
         self.bodies = [kernel.find() for kernel in family]
-        self.others = [kernel.find() for other in others for kernel in other]
+        self.meanwhile = [kernel.find() for other in others for kernel in other]
         self.process = subprocess.Popen(
             [python, "-P", "-c", _PROGRAM, json.dumps(family), *map(str, sys.path)],
             stdin=subprocess.DEVNULL,
@@ -88,19 +88,23 @@ class _Process:
 def start_beside(body: Any) -> None:
     """Let a process compile a family that is expected besides that of this body, which is compiled here.
 
-    The latest to expect kernels is thought to be the one that asks. Called while Numba's lock is held.
+    The latest to expect kernels is thought to be the one that asks. Called while Numba's lock is held, from
+    within somebody's first step: whatever goes wrong, that step can do without.
     """
-    _processes[:] = [p for p in _processes if p.is_running()]
-    python = _python()
-    if _processes or python is None:
-        return
+    with suppress(Exception):
+        _processes[:] = [p for p in _processes if p.is_running()]
+        python = _python()
+        if python is not None and not _processes:
+            _start_first(python, body)
+
+
+def _start_first(python: str, body: Any) -> None:
     for families in reversed(list(_expected.values())):
         for family in families:
             bodies = [kernel.find() for kernel in family]
             if body not in bodies and not all("address" in b.__dict__ for b in bodies):
-                with suppress(OSError):  # no process may be started
-                    others = [other for other in families if other is not family]
-                    _processes.append(_Process(python, family, others))
+                others = [other for other in families if other is not family]
+                _processes.append(_Process(python, family, others))
                 return
 
 
@@ -108,7 +112,7 @@ def wait_or_compile_others(body: Any) -> None:
     """Return when no process beside compiles this body; meanwhile compile what its owner asks for next."""
     for process in _processes[:]:  # which compiling another may start anew
         if body in process.bodies:
-            for other in process.others:
+            for other in process.meanwhile:
                 if process.is_running():
                     _ = other.address
             process.wait()

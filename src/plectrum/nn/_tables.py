@@ -19,7 +19,7 @@ from plectrum.nn._row_arguments import Start, row_mask, starting_rows
 from plectrum.rows import look_up_each, mark_as_table
 from plectrum.rows._compile import compile_looks_on, outside_graphs
 from plectrum.rows._occurrences import counts_lookups, look_up_counted
-from plectrum.rows._parameter import can_fall_behind, have_no_numbers
+from plectrum.rows._parameter import have_no_numbers, must_stay_outside
 
 PREFIX = "table_"
 
@@ -116,7 +116,7 @@ class EmbeddingTables(torch.nn.Module):
             )
         parameters = self._parameters
         tables: list[Any] = [parameters[key] for key in self._keys]
-        if compile_looks_on() and can_fall_behind(tables):
+        if compile_looks_on() and must_stay_outside(tables):
             return outside_graphs(self.forward)(ids)
         if torch.compiler.is_compiling():
             return look_up_each(ids, tables, sparse=self.sparse)

@@ -14,7 +14,7 @@ from plectrum.kernels._team import run_in_team
 from plectrum.kernels.dispatch import known_columns
 from plectrum.kernels.update.torch_ops import arithmetic
 from plectrum.rows._behind import name_of
-from plectrum.rows._compile import compile_looks_on, outside_graphs
+from plectrum.rows._compile import never_graphs
 from plectrum.rows._gradient import RowGradient, who_may_wait
 from plectrum.rows._place import place_of
 
@@ -103,10 +103,9 @@ class PoolRows(torch.autograd.Function):
         return pooled
 
     @staticmethod
+    @never_graphs
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None]:
         """Return the gradient of the table, or None when the ledger keeps it."""
-        if compile_looks_on():
-            return outside_graphs(PoolRows.backward)(ctx, gradient)
         with torch._C.DisableTorchFunctionSubclass():
             table = ctx.table
             if not torch.is_grad_enabled():

@@ -128,17 +128,18 @@ class RowParameter(Parameter):
             return Parameter(self.detach(), self.requires_grad).__reduce_ex__(protocol)  # type: ignore[no-untyped-call]
 
 
-def can_fall_behind(tables: Iterable[object]) -> bool:
-    """Return True when rows of one of these are ever behind, so that no graph may hold how they are read.
-
-    Which rows are behind is another question at each step, and `torch.compile` would compile anew for each.
-    """
-    return any(isinstance(table, RowParameter) and table._ledger.series is not None for table in tables)
+def must_stay_outside(tables: Iterable[object]) -> bool:
+    """Return True when no graph may hold how one of these is read: its rows fall behind, or are counted."""
+    return any(
+        isinstance(table, RowParameter)
+        and (table._ledger.series is not None or table._ledger.occurred is not None)
+        for table in tables
+    )
 
 
 def as_graphs_may(read: Callable[..., Any], table: object) -> Callable[..., Any]:
     """Return this reading of a table as `torch.compile` may find it."""
-    return outside_graphs(read) if can_fall_behind([table]) else read
+    return outside_graphs(read) if must_stay_outside([table]) else read
 
 
 def _settle_gradient(func: Callable[..., Any], parameter: RowParameter, *values: Any) -> None:
@@ -156,7 +157,7 @@ def _settle_gradient(func: Callable[..., Any], parameter: RowParameter, *values:
 def _catch_up_all(table: RowParameter) -> None:
     """Bring all rows up to date, which is no part of what `torch.jit.trace` may be taking down."""
     if compile_looks_on():
-        if can_fall_behind([table]):
+        if must_stay_outside([table]):
             outside_graphs(table._ledger.catch_up_all)(table)
         return
     tracing = torch._C._get_tracing_state()
@@ -198,7 +199,8 @@ def _embedding(  # noqa: PLR0917
     sparse: bool = False,
 ) -> Tensor:
     is_traced = torch.compiler.is_compiling()
-    if (is_traced or callback() is not None) and compile_looks_on() and can_fall_behind([weight]):
+    # the first half is only quicker than the second
+    if (is_traced or callback() is not None) and compile_looks_on() and must_stay_outside([weight]):
         options = (padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
         return outside_graphs(_embedding)(input, weight, *options)
     if not is_traced and have_no_numbers(input):
@@ -269,7 +271,8 @@ def _embedding_bag(input: Tensor, weight: Tensor, *args: Any, **kwargs: Any) -> 
     if isinstance(weight, Tensor) and not weight.is_floating_point():
         input, weight = weight, input  # noqa: A001
     is_traced = torch.compiler.is_compiling()
-    if (is_traced or callback() is not None) and compile_looks_on() and can_fall_behind([weight]):
+    # the first half is only quicker than the second
+    if (is_traced or callback() is not None) and compile_looks_on() and must_stay_outside([weight]):
         return outside_graphs(_embedding_bag)(input, weight, **kwargs)
     if not is_traced and have_no_numbers(input):
         _bring_up_to_date(weight)
