@@ -326,6 +326,7 @@ def test_an_unknown_choice_is_named():
         plectrum.optim.SGD(new_layer(), row_lr="rare")
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")  # what torch asks between two graphs
 def test_compiled_lookups_are_counted_beside_others():
     results = []
     for compiled in (False, True):

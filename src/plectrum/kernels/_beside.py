@@ -13,7 +13,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
 from multiprocessing.spawn import get_executable
@@ -58,11 +58,10 @@ def compile_each(kernels: str) -> None:
 
 
 class _Process:
-    """A process that compiles one family, and what its owner expects beside that."""
+    """A process that compiles the bodies of one family, and those that this one is to compile meanwhile."""
 
-    def __init__(self, python: str, family: Family, others: Iterable[Family]) -> None:
-        self.bodies = [kernel.find() for kernel in family]
-        self.meanwhile = [kernel.find() for other in others for kernel in other]
+    def __init__(self, python: str, family: Family, bodies: Sequence[Any], meanwhile: Sequence[Any]) -> None:
+        self.bodies, self.meanwhile = bodies, meanwhile
         self.process = subprocess.Popen(
             [python, "-P", "-c", _PROGRAM, json.dumps(family), *map(str, sys.path)],
             stdin=subprocess.DEVNULL,
@@ -103,8 +102,8 @@ def _start_first(python: str, body: Any) -> None:
         for family in families:
             bodies = [kernel.find() for kernel in family]
             if body not in bodies and not all("address" in b.__dict__ for b in bodies):
-                others = [other for other in families if other is not family]
-                _processes.append(_Process(python, family, others))
+                meanwhile = [kernel.find() for other in families if other is not family for kernel in other]
+                _processes.append(_Process(python, family, bodies, meanwhile))
                 return
 
 

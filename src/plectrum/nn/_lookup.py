@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from plectrum.errors import ArgumentError, RowOutOfRangeError
-from plectrum.rows._parameter import as_graphs_may, look_up_rows, pool_rows
+from plectrum.rows._parameter import look_up_rows, pool_rows
 
 
 def look_up(
@@ -26,7 +26,7 @@ def look_up(
     """Return the rows ``weight[ids]``, of shape (\\*ids.shape, embedding_dim)."""
     arguments = (ids, weight, padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
     if torch.compiler.is_compiling():
-        return as_graphs_may(functional.embedding, weight)(*arguments)
+        return functional.embedding(*arguments)
     try:
         return look_up_rows(*arguments)
     except (IndexError, RuntimeError) as error:
@@ -57,7 +57,7 @@ def pool(
         *(per_sample_weights, include_last_offset, padding_idx),
     )
     if torch.compiler.is_compiling():
-        return as_graphs_may(functional.embedding_bag, weight)(*arguments)
+        return functional.embedding_bag(*arguments)
     try:
         return pool_rows(*arguments)
     except (IndexError, RuntimeError) as error:

@@ -30,7 +30,7 @@ from plectrum.rows import (
     tables_of,
 )
 from plectrum.rows._behind import is_compiled
-from plectrum.rows._compile import compile_looks_on, never_in_graphs, outside_graphs
+from plectrum.rows._compile import never_in_graphs
 from plectrum.rows._gradient import RowGradient
 from plectrum.rows._ledger import Series
 from plectrum.rows._mapped import TableFiles
@@ -183,6 +183,7 @@ class RowOptimizer(torch.optim.Optimizer):
 
     # ------------------------------------------------------------------------------------------ step
 
+    @never_in_graphs
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Take one step: dense parameters by torch's optimizer, tables by the rows of their gradients.
 
@@ -205,8 +206,6 @@ class RowOptimizer(torch.optim.Optimizer):
         -----
         Cost: reads and writes the rows of the batch and their state, whatever the size of the tables.
         """
-        if compile_looks_on():  # there is nothing for a graph
-            return outside_graphs(RowOptimizer.step)(self, closure)
         if self._is_watched():
             return self._watched_step() if closure is None else self._watched_step(closure=closure)
         return self._take_step(closure)

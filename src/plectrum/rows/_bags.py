@@ -14,9 +14,9 @@ from plectrum.kernels._team import run_in_team
 from plectrum.kernels.dispatch import known_columns
 from plectrum.kernels.update.torch_ops import arithmetic
 from plectrum.rows._behind import name_of
-from plectrum.rows._compile import never_graphs
+from plectrum.rows._compile import for_autograd_alone
 from plectrum.rows._gradient import RowGradient, who_may_wait
-from plectrum.rows._place import place_of
+from plectrum.rows._place import Place
 
 _ALONE_BELOW = 2**15  # numbers read before a second thread is woken
 _TURNS = 4  # of each thread: no more than a quarter of its share is waited for at the end
@@ -33,11 +33,11 @@ class Bags(NamedTuple):
     size: int | None = None
 
 
-def bags_of(ids: Tensor, table: Tensor, options: dict[str, Any]) -> Bags | None:
+def bags_of(ids: Tensor, options: dict[str, Any], place: Place) -> Bags | None:
     """Return the bags that `functional.embedding_bag` was asked for; None for those that are left to torch.
 
-    Left to torch: rows cut to a norm, gradients scaled by frequency or wanted for the weights, other dtypes
-    and devices, and whatever torch will refuse.
+    Left to torch: rows cut to a norm, gradients scaled by frequency or wanted for the weights, tables and ids
+    that compiled kernels do not serve, and whatever torch will refuse.
     """
     weights, offsets = options.get("per_sample_weights"), options.get("offsets")
     mode = options.get("mode", "mean")
@@ -45,10 +45,8 @@ def bags_of(ids: Tensor, table: Tensor, options: dict[str, Any]) -> Bags | None:
         options.get("max_norm") is not None
         or options.get("scale_grad_by_freq")
         or mode not in {"sum", "mean", "max"}
-        or (weights is not None and (weights.requires_grad or mode != "sum" or weights.dtype != table.dtype))
+        or (weights is not None and (weights.requires_grad or mode != "sum" or weights.dtype != place.dtype))
     )
-    ledger = table._ledger  # type: ignore[attr-defined]
-    place = ledger.place = place_of(table, ledger.place)
     if unusual or not place.is_compiled or not ids.is_cpu:
         return None
     bounds = _bounds(ids, offsets, bool(options.get("include_last_offset")))
@@ -56,7 +54,7 @@ def bags_of(ids: Tensor, table: Tensor, options: dict[str, Any]) -> Bags | None:
         return None
     padding = options.get("padding_idx")
     if padding is not None and padding < 0:
-        padding += table.shape[0]
+        padding += place.n_rows
     scale = None if weights is None else weights.detach().reshape(-1).contiguous()
     flat, size = ids.reshape(-1).long().contiguous(), ids.shape[1] if ids.dim() == 2 else None
     return Bags(flat, bounds, scale, mode, -1 if padding is None else padding, size)
@@ -103,7 +101,7 @@ class PoolRows(torch.autograd.Function):
         return pooled
 
     @staticmethod
-    @never_graphs
+    @for_autograd_alone
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None]:
         """Return the gradient of the table, or None when the ledger keeps it."""
         with torch._C.DisableTorchFunctionSubclass():

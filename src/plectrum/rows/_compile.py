@@ -40,7 +40,7 @@ def never_in_graphs(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-def never_graphs(function: Callable[P, R]) -> Callable[P, R]:
+def for_autograd_alone(function: Callable[P, R]) -> Callable[P, R]:
     """As `never_in_graphs`, for what only autograd calls: torch does not so much as look at its arguments.
 
     Which it may do before the function begins, and a tensor that is recomputed can be looked at once.

@@ -16,7 +16,7 @@ from torch.nn import functional
 from plectrum.errors import RowOutOfRangeError
 from plectrum.kernels._team import run_in_team
 from plectrum.kernels.dispatch import MANY_FROM, known_columns
-from plectrum.rows._compile import never_graphs
+from plectrum.rows._compile import for_autograd_alone
 from plectrum.rows._gradient import Strip, Strips, column_of, may_be_rows, strides_of, who_may_wait
 from plectrum.rows._place import Place, place_of
 
@@ -150,7 +150,7 @@ class _LookUpEach(torch.autograd.Function):
         return _rows_of(ids, shape, places, starts, tables)
 
     @staticmethod
-    @never_graphs
+    @for_autograd_alone
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         (ids,) = ctx.saved_tensors
         with torch._C.DisableTorchFunctionSubclass():

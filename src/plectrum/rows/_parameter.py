@@ -22,6 +22,7 @@ from plectrum.rows._gradient import may_be_rows, write_out
 from plectrum.rows._ledger import Ledger
 from plectrum.rows._lookup import look_up_one
 from plectrum.rows._occurrences import note_lookup
+from plectrum.rows._place import place_of
 
 
 def _names_of_metadata() -> set[Callable[..., Any]]:
@@ -135,11 +136,6 @@ def must_stay_outside(tables: Iterable[object]) -> bool:
         and (table._ledger.series is not None or table._ledger.occurred is not None)
         for table in tables
     )
-
-
-def as_graphs_may(read: Callable[..., Any], table: object) -> Callable[..., Any]:
-    """Return this reading of a table as `torch.compile` may find it."""
-    return outside_graphs(read) if must_stay_outside([table]) else read
 
 
 def _settle_gradient(func: Callable[..., Any], parameter: RowParameter, *values: Any) -> None:
@@ -288,7 +284,8 @@ def _pool(ids: Tensor, weight: Tensor, options: dict[str, Any], is_traced: bool)
     if not may_be_rows(options.get("sparse", False)):
         return functional.embedding_bag(ids, weight, **options)
     if isinstance(weight, RowParameter) and not is_traced:
-        bags = bags_of(ids, weight, options)
+        place = weight._ledger.place = place_of(weight, weight._ledger.place)
+        bags = bags_of(ids, options, place)
         if bags is not None:
             return pool(weight, bags)
     has_row_gradient = options.get("mode", "mean") != "max" and not options.get("scale_grad_by_freq")
